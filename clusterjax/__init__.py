@@ -1,0 +1,1 @@
+"""Cluster validity as pure JAX functions."""

@@ -1,0 +1,1 @@
+"""The experiments: what the losses are worth on classes never seen."""
