@@ -17,7 +17,7 @@ from jax.tree_util import Partial
 
 from clusterjax.distances import as_points, precomputed, resolve
 from clusterjax.partition import count_clusters
-from clusterjax.typing import Array, Labels, Mask, Metric, Points
+from clusterjax.typing import Labels, Mask, Metric, Points
 
 
 class Episodes(NamedTuple):

@@ -1,0 +1,88 @@
+"""Losses that treat a batch as an episode: some points make prototypes, the others are recognised by them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from clusterjax.distances import as_points, precomputed, ratio, resolve
+from clusterjax.partition import clean, count_clusters, weights
+from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
+
+
+def prototypical_loss(
+    embeddings: Points,
+    labels: Labels,
+    *,
+    num_clusters: int | None = None,
+    num_support: int | None = 1,
+    where: Mask | None = None,
+    metric: Metric = "squared_euclidean",
+) -> Scalar:
+    """Prototypical networks: cross-entropy of the queries over the distances to the prototypes.
+
+    `mean over queries q of -log( exp(-d(q, c_y(q))) / sum_k exp(-d(q, c_k)) )`
+
+    c_k is the mean of the first `num_support` points of class k, in the order of the rows; the others are queries.
+    With `num_support=None` every point is a query, and its own class's prototype is the mean of the *other* members:
+    the same batch gives more queries and better prototypes.
+
+    Args:
+        embeddings: [n, d].
+        labels: [n], integers in [0, num_clusters); a negative label takes no part.
+        num_clusters: static; may be left out when the labels are concrete.
+        num_support: points of each class that make its prototype, or None for leave-one-out.
+        where: [n], False takes no part, whatever the row holds.
+        metric: a name or a function of two blocks of points; not "precomputed", which has no means.
+
+    Returns:
+        A scalar >= 0. A class with no more than `num_support` points gives no queries but is a prototype still; an
+        empty id is none. Without queries it is 0 with zero gradient. NaN in, NaN out.
+
+    Raises:
+        ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing; an
+            unknown or "precomputed" metric; `num_support` below 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[0.0], [0.0], [9.0], [9.0]])
+        >>> round(float(prototypical_loss(x, jnp.array([0, 0, 1, 1]))), 4)
+        0.0
+        >>> round(float(prototypical_loss(0 * x, jnp.array([0, 0, 1, 1]))), 4)  # one class in two: log 2
+        0.6931
+
+    Source: Snell, Swersky, Zemel, Prototypical networks for few-shot learning (2017).
+    """
+    metric = resolve(metric)
+    if metric.func is precomputed:
+        raise ValueError("prototypes are means of points: metric cannot be 'precomputed'")
+    if num_support is not None and num_support < 1:
+        raise ValueError(f"num_support must be at least 1, or None for leave-one-out, not {num_support}")
+    k = count_clusters(labels, num_clusters, where)
+    return _prototypical(embeddings, labels, where, metric, k, num_support)
+
+
+@partial(jax.jit, static_argnames=("num_clusters", "num_support"))
+def _prototypical(x, labels, where, metric, num_clusters, num_support):
+    x = as_points(x)
+    w = weights(labels, num_clusters, where, x.dtype)
+    x = clean(x, w, metric)
+    # each member's place in its class, from 1; 0 for the points that take no part
+    place = (jnp.cumsum(w, axis=0) * w).sum(1)
+    support = w if num_support is None else jnp.where((place <= num_support)[:, None], w, 0)
+    sizes = support.sum(0)
+    sums = jnp.matmul(support.T, x, precision=jax.lax.Precision.HIGHEST)
+    distances = metric(x, ratio(sums, sizes[:, None]))
+    if num_support is None:
+        own_size = w @ sizes
+        others = ratio(jnp.matmul(w, sums, precision=jax.lax.Precision.HIGHEST) - x, own_size[:, None] - 1)
+        to_others = jax.vmap(lambda a, b: metric(a[None], b[None])[0, 0])(x, others)
+        distances = jnp.where(w > 0, to_others[:, None], distances)
+        is_query = own_size > 1
+    else:
+        is_query = place > num_support
+    # the lowest float and not -inf: without any prototype the softmax is still finite, and has no gradient
+    log_p = jax.nn.log_softmax(jnp.where(sizes > 0, -distances, jnp.finfo(x.dtype).min), axis=1)
+    return ratio(-jnp.where(w > 0, log_p, 0).sum(1) @ is_query.astype(x.dtype), is_query.sum(dtype=x.dtype))
