@@ -1,0 +1,78 @@
+"""The settings of `experiments/omniglot.py`, and the named ones that are committed.
+
+quick
+: `python experiments/omniglot.py`. Trains on the training classes and keeps the weights that do best on the validation classes.
+  Under 10 minutes on two CPU cores.
+
+paper
+: `python experiments/omniglot.py --config paper`. Trains on training and validation classes together, as Snell et al. (2017)
+  do for the numbers they print, for a number of steps fixed beforehand; the last weights are used. Half an hour on two CPU cores.
+
+What each of them scores is in README, in a table made from `experiments/results/omniglot.jsonl`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on. The same settings in the same folder go on with the same run."""
+
+    dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
+    """omniglot insists on Omniglot; auto falls back to glyphs, letters drawn from fonts, and says so."""
+    split: Literal["vinyals", "lake"] = "vinyals"
+    """Which characters are never seen in training. lake keeps whole alphabets apart and is the harder one."""
+    data_dir: Path | None = None
+    """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then ~/tensorflow_datasets."""
+    out: Path | None = None
+    """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<steps>."""
+    overwrite: bool = False
+    """Start anew in a folder that holds another run; what it holds is deleted."""
+
+    loss: Annotated[str, tyro.conf.arg(metavar="silhouette|prototypical|nca|none|MODULE:FUNCTION")] = "silhouette"
+    """The loss to train with; none leaves the encoder untrained; module:function is a function of your own,
+    f(embeddings, labels, *, num_clusters) -> scalar."""
+    metric: str | None = None
+    """Distance in the loss, where another than its own default is wanted."""
+    temperature: float | None = None
+    """Of nca; of the soft minimum over the other clusters in the silhouette."""
+    target: float | None = None
+    """The silhouette loss becomes |target - mean silhouette|."""
+    average: Literal["micro", "macro"] | None = None
+    """Silhouette: mean over drawings, or over classes."""
+
+    encoder: Literal["conv4", "pixels"] = "conv4"
+    """pixels are the images themselves: a floor, not trained."""
+    dim: int | None = None
+    """Length of the embedding. Default: the flattened map of 64 numbers, as in the paper."""
+    normalize: bool = False
+    """Scale each embedding to length 1."""
+
+    steps: int = 700
+    """Training steps."""
+    classes: int = 60
+    """Classes in a batch."""
+    drawings: int = 6
+    """Drawings of each class in a batch."""
+    learning_rate: float = 2e-3
+    """Adam's rate at the start; it falls to zero along a cosine."""
+    seed: int = 0
+    """Of the weights and of the batches; two losses with one seed see the same batches."""
+    train_on: Literal["train", "train+validation"] = "train"
+    """With train the best weights on the validation classes are kept; with train+validation the last."""
+    validate_every: int = 100
+    """Steps between two looks at the validation classes, and between two checkpoints."""
+    episodes: int = 10_000
+    """Test episodes of each kind."""
+
+
+CONFIGS = {
+    "quick": Config(),
+    "paper": Config(dataset="omniglot", steps=3000, train_on="train+validation"),
+}

@@ -1,0 +1,222 @@
+"""Few-shot recognition of characters never seen: train an encoder with the silhouette loss, judge it by episodes.
+
+    python experiments/omniglot.py                                       # the quick run, under 10 minutes on two cores
+    python experiments/omniglot.py --config paper --loss prototypical    # the long one
+
+A run lives in one folder. Started again with the same settings it goes on where it was, and if it was done it only prints its
+table. Named settings, their duration and what they score: experiments/configs.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import inspect
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from flax import nnx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from clusterjax import losses
+from experiments import data, evaluate, train
+from experiments.configs import CONFIGS, Config
+
+LOSSES = {
+    "silhouette": losses.silhouette_loss,
+    "prototypical": losses.prototypical_loss,
+    "nca": losses.nca_loss,
+}
+
+
+def parse(arguments: Sequence[str] | None) -> Config:
+    """Command line to settings: `--config` names the defaults, every other option changes one of them."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", choices=sorted(CONFIGS), default="quick")
+    chosen, rest = first.parse_known_args(arguments)
+    described = f"{__doc__}\n--config {{{','.join(CONFIGS)}}} names the defaults (now those of {chosen.config})."
+    return tyro.cli(Config, args=rest, default=CONFIGS[chosen.config], description=described, prog="omniglot.py")
+
+
+def find_loss(config: Config) -> Callable[..., jax.Array]:
+    """The loss that the settings name, with their options."""
+    if config.loss in LOSSES:
+        function = LOSSES[config.loss]
+    elif ":" in config.loss:
+        module, _, attribute = config.loss.partition(":")
+        try:
+            function = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise train.RunError(f"--loss {config.loss}: {error}.") from error
+    else:
+        raise train.RunError(f"--loss {config.loss}: choose one of {', '.join(LOSSES)}, none, or MODULE:FUNCTION.")
+    options = {
+        option: getattr(config, option)
+        for option in ("metric", "temperature", "target", "average")
+        if getattr(config, option) is not None
+    }
+    unknown = options.keys() - inspect.signature(function).parameters.keys()
+    if unknown:
+        raise train.RunError(f"--loss {config.loss} takes no --{' or --'.join(sorted(unknown))}; leave it out.")
+    return partial(function, **options) if options else function
+
+
+def run_folder(config: Config, dataset: data.Dataset) -> Path:
+    """The folder of this run, new or to be gone on with; never one that holds another run, unless it may be overwritten."""
+    trained = config.encoder == "conv4" and config.loss != "none"
+    what = config.loss.replace(":", ".") if trained else ("untrained" if config.encoder == "conv4" else "pixels")
+    default = Path("runs/omniglot") / f"{dataset.name}-{dataset.split}-{what}-seed{config.seed}-{config.steps if trained else 0}"
+    folder = config.out or default
+    settings = {
+        field: value
+        for field, value in dataclasses.asdict(config).items()
+        if field not in ("out", "overwrite", "data_dir", "dataset")
+    }
+    settings |= {"dataset": dataset.name, "split": dataset.split}
+    file = folder / "config.json"
+    if file.exists():
+        found = json.loads(file.read_text())
+        other = sorted(field for field in settings | found if settings.get(field) != found.get(field))
+        if other and not config.overwrite:
+            changes = ", ".join(f"{field} {found.get(field)!r}, not {settings.get(field)!r}" for field in other)
+            raise train.RunError(
+                f"{folder} holds a run with other settings ({changes}); give another --out, or --overwrite to delete it."
+            )
+        if config.overwrite:
+            shutil.rmtree(folder)
+    elif folder.exists() and any(folder.iterdir()):
+        raise train.RunError(f"{folder} is not empty and holds no run; give another --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    evaluate.write(file, json.dumps(settings, indent=1) + "\n")
+    return folder
+
+
+def check(config: Config, part: data.Part) -> None:
+    """Say what cannot be before an hour is spent on it."""
+    classes, drawings = part.images.shape[:2]
+    if not 2 <= config.classes <= classes:
+        raise train.RunError(f"--classes {config.classes}: a batch takes from 2 to {classes} classes here.")
+    if not 2 <= config.drawings <= drawings:
+        raise train.RunError(f"--drawings {config.drawings}: a class has {drawings} drawings, a batch takes from 2 to all.")
+    if config.steps < 0 or config.validate_every < 1 or config.episodes < 2:
+        raise train.RunError("--steps must be 0 or more, --validate-every 1 or more, --episodes 2 or more.")
+    if config.train_on not in ("train", "train+validation"):
+        raise train.RunError(f"--train-on {config.train_on}: choose train or train+validation.")
+
+
+def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -> Callable[[np.ndarray], jax.Array]:
+    """Train where there is something to train; returns images `[classes, drawings, 28, 28]` -> embeddings."""
+    if config.encoder == "pixels":
+        return lambda images: jnp.asarray(images.reshape(-1, images[0, 0].size), jnp.float32) / 255
+    if config.loss == "none":
+        graph, state = train.create(config)
+        variables = nnx.merge_state(state.params, state.statistics)
+        return lambda images: train.embed(graph, variables, jnp.asarray(images))
+    both = config.train_on == "train+validation"
+    part = data.merge(dataset.train, dataset.validation) if both else dataset.train
+    check(config, part)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("training", total=config.steps)
+
+        def report(text: str, step: int) -> None:
+            progress.update(task, completed=step, description=text or "training")
+
+        validation = None if both else dataset.validation
+        graph, variables = train.train(config, find_loss(config), part, validation, folder, report)
+    return lambda images: train.embed(graph, variables, jnp.asarray(images))
+
+
+def describe_run(config: Config, dataset: data.Dataset, folder: Path) -> dict:
+    """What each row of the result file says of the run."""
+    log = folder / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    trained = config.encoder == "conv4" and config.loss != "none"
+    options = [f"--{name.replace('_', '-')} {value}" for name, value in changed(config).items()]
+    return {
+        "experiment": "omniglot",
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "loss": config.loss if trained else ("untrained" if config.encoder == "conv4" else "pixels"),
+        "seed": config.seed,
+        "steps": config.steps if trained else 0,
+        "classes": config.classes,
+        "drawings": config.drawings,
+        "train_on": config.train_on,
+        "train_seconds": round(sum(line["seconds"] for line in lines)),
+        "command": " ".join(["python experiments/omniglot.py", *options]),
+        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
+        "jax": jax.__version__,
+    }
+
+
+def changed(config: Config) -> dict:
+    """The settings that differ from the nearest named ones, those first: what one types to run this again."""
+    hidden = {"data_dir", "out", "overwrite"}
+    differences = {
+        name: {
+            field.name: getattr(config, field.name)
+            for field in dataclasses.fields(Config)
+            if field.name not in hidden and getattr(config, field.name) != getattr(known, field.name)
+        }
+        for name, known in CONFIGS.items()
+    }
+    nearest = min(differences, key=lambda name: len(differences[name]))
+    return ({"config": nearest} if nearest != "quick" else {}) | differences[nearest]
+
+
+def run(config: Config, console: Console) -> Path:
+    """Data, training, evaluation, pictures; returns the folder that holds them all."""
+    dataset = data.load(config.dataset, config.split, config.data_dir)
+    if config.encoder == "conv4" and config.loss != "none":
+        find_loss(config)
+    folder = run_folder(config, dataset)
+    console.print(f"{dataset.name}, split {dataset.split}: run in {folder}")
+    if not (folder / "results.json").exists():
+        encode = fit(config, dataset, folder, console)
+        with console.status("embedding and judging the test classes"):
+            embeddings = encode(dataset.test.images)
+            results = evaluate.fewshot_accuracy(embeddings, dataset.test, config.episodes)
+            table = evaluate.rows(results, describe_run(config, dataset, folder))
+        evaluate.save_episodes(folder / "episodes.npz", results)
+        with console.status("drawing pictures"):
+            from experiments import figures
+
+            figures.draw(folder, np.asarray(embeddings), dataset.test)
+        evaluate.write_rows(folder / "results.jsonl", table)
+        evaluate.write(folder / "table.md", evaluate.markdown(table) + "\n")
+        # Last, because it is what says that the run is done.
+        evaluate.write(folder / "results.json", json.dumps({**json.loads((folder / "config.json").read_text()), "rows": table}, indent=1))
+    console.print((folder / "table.md").read_text())
+    console.print(f"Numbers, pictures and the weights are in {folder}.")
+    return folder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, and turn what a user can mend into one sentence and exit status 2."""
+    config = parse(arguments)
+    console = Console(stderr=False)
+    try:
+        run(config, console)
+    except (data.DataError, train.RunError) as error:
+        print(f"omniglot.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("omniglot.py: stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Train an encoder on batches of P classes x K drawings with any loss of `(embeddings, labels)`.
+
+The loop is functional: a `TrainState` goes in, a `TrainState` comes out, and whatever is random in step `t` follows from the
+seed and `t` alone. So a checkpoint of the state is the whole run: killed at any moment and started again, it ends with the same
+weights and the same numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+from flax import nnx
+
+from clusterjax import fewshot
+from experiments.configs import Config
+from experiments.data import Part
+from experiments.encoders import Conv4
+
+STEPS_PER_CALL = 25  # one compiled call runs this many: buffers are laid out once for all of them, a third of the time on a CPU
+Loss = Callable[..., jax.Array]
+
+
+class RunError(ValueError):
+    """The run cannot go on; the message is one sentence that says what to do."""
+
+
+class Best(NamedTuple):
+    """The weights that did best on the validation classes so far.
+
+    Attributes:
+        score: [], their 20-way 1-shot accuracy there, -1 before the first look.
+        step: [], when.
+        variables: parameters and batch statistics.
+    """
+
+    score: jax.Array
+    step: jax.Array
+    variables: nnx.State
+
+
+class TrainState(NamedTuple):
+    """All that a run is at one moment.
+
+    Attributes:
+        step: [], steps taken.
+        params: what the optimiser moves.
+        statistics: running means and variances of the batch norms.
+        optimizer: optax' state.
+        best: see `Best`.
+    """
+
+    step: jax.Array
+    params: nnx.State
+    statistics: nnx.State
+    optimizer: optax.OptState
+    best: Best
+
+
+def create(config: Config) -> tuple[nnx.GraphDef, TrainState]:
+    """The encoder's structure, and its state before the first step."""
+    model = Conv4(dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
+    graph, params, statistics = nnx.split(model, nnx.Param, ...)
+    best = Best(jnp.float32(-1), jnp.int32(0), nnx.merge_state(params, statistics))
+    return graph, TrainState(jnp.int32(0), params, statistics, optimizer(config).init(params), best)
+
+
+def optimizer(config: Config) -> optax.GradientTransformation:
+    """Adam, its rate falling to zero along a cosine."""
+    return optax.adam(optax.cosine_decay_schedule(config.learning_rate, max(config.steps, 1)))
+
+
+def sample_batch(key: jax.Array, images: jax.Array, classes: int, drawings: int) -> tuple[jax.Array, jax.Array]:
+    """Some drawings of some classes: images `[classes * drawings, 28, 28, 1]` in 0..1 and labels, class by class."""
+    which, how = jax.random.split(key)
+    chosen = jax.random.choice(which, images.shape[0], (classes,), replace=False)
+    order = jnp.argsort(jax.random.uniform(how, (classes, images.shape[1])), axis=1)[:, :drawings]
+    batch = images[chosen[:, None], order].astype(jnp.float32) / 255
+    return batch.reshape(-1, *images.shape[2:], 1), jnp.repeat(jnp.arange(classes), drawings)
+
+
+@partial(jax.jit, static_argnames=("graph", "loss", "config", "length"))
+def take_steps(
+    state: TrainState, images: jax.Array, *, graph: nnx.GraphDef, loss: Loss, config: Config, length: int
+) -> tuple[TrainState, jax.Array]:
+    """`length` steps; returns the new state and the loss of each."""
+
+    def step(state: TrainState, _):
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        batch, labels = sample_batch(key, images, config.classes, config.drawings)
+
+        def objective(params):
+            model = nnx.merge(graph, params, state.statistics, copy=True)
+            return loss(model(batch), labels, num_clusters=config.classes), nnx.state(model, nnx.Not(nnx.Param))
+
+        (value, statistics), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        updates, moments = optimizer(config).update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return state._replace(step=state.step + 1, params=params, statistics=statistics, optimizer=moments), value
+
+    return jax.lax.scan(step, state, None, length=length)
+
+
+@partial(jax.jit, static_argnames="graph")
+def embed(graph: nnx.GraphDef, variables: nnx.State, images: jax.Array) -> jax.Array:
+    """Embeddings `[classes * drawings, d]` of images `[classes, drawings, 28, 28]`, class by class, batch norms as at test."""
+    model = nnx.merge(graph, variables, copy=True)
+    model.eval()
+    embeddings = jax.lax.map(lambda drawings: model(drawings[..., None].astype(jnp.float32) / 255), images)
+    return embeddings.reshape(-1, embeddings.shape[-1])
+
+
+def drawing_labels(images: jax.Array | np.ndarray) -> jax.Array:
+    """The class of every row of `embed`."""
+    return jnp.repeat(jnp.arange(images.shape[0]), images.shape[1])
+
+
+def train(config: Config, loss: Loss, part: Part, validation: Part | None, folder: Path, report: Callable[[str, int], None]):
+    """Train, or go on with the run that `folder` holds.
+
+    Args:
+        config: the settings; `steps`, `classes`, `drawings`, `seed`, ... of them matter here.
+        loss: `loss(embeddings, labels, num_clusters=)` -> scalar.
+        part: the classes to learn from.
+        validation: classes to choose the best weights by, or None for the last weights.
+        folder: keeps `checkpoints/` and `log.jsonl`.
+        report: called with a line of text and the number of steps taken, after every compiled call.
+
+    Returns:
+        The encoder's structure and the variables to use.
+    """
+    graph, state = create(config)
+    images = jnp.asarray(part.images)
+    log = folder / "log.jsonl"
+    with ocp.CheckpointManager(
+        (folder / "checkpoints").absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)
+    ) as manager:
+        state = restore(manager, state)
+        lines = keep_lines(log, int(state.step))
+        last = next((line["validation"] for line in reversed(lines) if "validation" in line), None)
+        report(describe(lines[-1]["loss"] if lines else None, last), int(state.step))
+        while int(state.step) < config.steps:
+            done = int(state.step)
+            mark = min(config.steps, (done // config.validate_every + 1) * config.validate_every)
+            start = time.perf_counter()
+            state, values = take_steps(
+                state, images, graph=graph, loss=loss, config=config, length=min(STEPS_PER_CALL, mark - done)
+            )
+            line = {"step": int(state.step), "loss": float(values.mean())}
+            line["seconds"] = round(time.perf_counter() - start, 3)
+            if not np.isfinite(line["loss"]):
+                raise RunError(f"The loss is {line['loss']} at step {line['step']}; lower --learning-rate or change the loss.")
+            if line["step"] == mark and validation is not None:
+                state, last = keep_best(graph, state, validation)
+                line["validation"] = last
+            with log.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            if line["step"] == mark:
+                manager.save(mark, args=ocp.args.StandardSave(serializable(state)))
+                manager.wait_until_finished()
+            report(describe(line["loss"], last), line["step"])
+    chosen = nnx.merge_state(state.params, state.statistics) if validation is None else state.best.variables
+    return graph, chosen
+
+
+def describe(loss: float | None, validation: float | None) -> str:
+    """What a progress bar says of the run."""
+    loss_text = "" if loss is None else f"loss {loss:.4f}"
+    return loss_text if validation is None else f"{loss_text}  validation {100 * validation:.1f} %"
+
+
+def keep_best(graph: nnx.GraphDef, state: TrainState, validation: Part) -> tuple[TrainState, float]:
+    """Look at the validation classes, and keep the weights if they never did better; always the same episodes."""
+    variables = nnx.merge_state(state.params, state.statistics)
+    images = jnp.asarray(validation.images)
+    embeddings = embed(graph, variables, images)
+    way = min(20, images.shape[0])
+    result = fewshot.evaluate(jax.random.key(0), embeddings, drawing_labels(images), way=way, shot=1, num_episodes=1000)
+    score = float(result.mean)
+    if score > float(state.best.score):
+        state = state._replace(best=Best(jnp.float32(score), state.step, variables))
+    return state, score
+
+
+def serializable(state: TrainState) -> dict:
+    """A tree of plain arrays, which is what a checkpoint holds."""
+    return {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(state))}
+
+
+def restore(manager: ocp.CheckpointManager, state: TrainState) -> TrainState:
+    """The newest checkpoint, or `state` where there is none."""
+    step = manager.latest_step()
+    if step is None:
+        return state
+    try:
+        saved = manager.restore(step, args=ocp.args.StandardRestore(serializable(state)))
+    except Exception as error:
+        folder = Path(manager.directory) / str(step)
+        raise RunError(
+            f"The checkpoint {folder} cannot be read ({type(error).__name__}); delete that folder and the run goes on "
+            "from the one before it, or from the start."
+        ) from error
+    leaves, tree = jax.tree.flatten(state)
+    return jax.tree.unflatten(tree, [saved[str(i)] for i in range(len(leaves))])
+
+
+def keep_lines(log: Path, step: int) -> list[dict]:
+    """The log up to `step`; what a killed run wrote after its last checkpoint is written again when those steps are."""
+    if not log.exists():
+        return []
+    lines = []
+    for text in log.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:  # the line that was being written when the run was killed
+            break
+        if line["step"] <= step:
+            lines.append(line)
+    replacement = log.with_suffix(".tmp")
+    replacement.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    replacement.replace(log)
+    return lines
