@@ -100,7 +100,9 @@ def rows(results: dict[Setting, fewshot.EpisodeResult], about: dict) -> list[dic
 def save_episodes(path: Path, results: dict[Setting, fewshot.EpisodeResult]) -> None:
     """Keep each episode's accuracy, as the number of queries that were right: what a paired comparison needs."""
     arrays = {
-        f"{s.measure}-{s.way}-{s.shot}-{s.queries}": (np.asarray(r.accuracy, np.float64) * s.way * s.queries).astype(np.float32)
+        f"{s.measure}-{s.way}-{s.shot}-{s.queries}": (np.asarray(r.accuracy, np.float64) * s.way * s.queries).astype(
+            np.float32
+        )
         for s, r in results.items()
     }
     with path.open("wb") as stream:

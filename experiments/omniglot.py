@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import os
 import platform
 import shutil
 import sys
@@ -30,7 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clusterjax import losses
-from experiments import data, evaluate, train
+from experiments import data, evaluate, figures, train
 from experiments.configs import CONFIGS, Config
 
 LOSSES = {
@@ -72,30 +73,38 @@ def find_loss(config: Config) -> Callable[..., jax.Array]:
     return partial(function, **options) if options else function
 
 
+def is_trained(config: Config) -> bool:
+    """Whether there is anything to train."""
+    return config.encoder == "conv4" and config.loss != "none"
+
+
+def name(config: Config) -> str:
+    """What the embeddings come from, as results call it: the loss, or one of the two floors."""
+    if is_trained(config):
+        return config.loss
+    return "untrained" if config.encoder == "conv4" else "pixels"
+
+
 def run_folder(config: Config, dataset: data.Dataset) -> Path:
     """The folder of this run, new or to be gone on with; never one that holds another run, unless it may be overwritten."""
-    trained = config.encoder == "conv4" and config.loss != "none"
-    what = config.loss.replace(":", ".") if trained else ("untrained" if config.encoder == "conv4" else "pixels")
-    default = Path("runs/omniglot") / f"{dataset.name}-{dataset.split}-{what}-seed{config.seed}-{config.steps if trained else 0}"
-    folder = config.out or default
-    settings = {
-        field: value
-        for field, value in dataclasses.asdict(config).items()
-        if field not in ("out", "overwrite", "data_dir", "dataset")
-    }
-    settings |= {"dataset": dataset.name, "split": dataset.split}
+    steps = config.steps if is_trained(config) else 0
+    run = f"{dataset.name}-{dataset.split}-{name(config).replace(':', '.')}-seed{config.seed}-{steps}"
+    folder = config.out or Path("runs/omniglot") / run
+    settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("out", "overwrite", "data_dir")}
+    settings |= {"experiment": "omniglot", "dataset": dataset.name, "split": dataset.split}
     file = folder / "config.json"
-    if file.exists():
-        found = json.loads(file.read_text())
-        other = sorted(field for field in settings | found if settings.get(field) != found.get(field))
-        if other and not config.overwrite:
+    found = json.loads(file.read_text()) if file.exists() else {}
+    ours = found.get("experiment") == "omniglot"
+    if ours and config.overwrite:
+        shutil.rmtree(folder)
+    elif ours:
+        other = [field for field in sorted(settings | found) if settings.get(field) != found.get(field)]
+        if other:
             changes = ", ".join(f"{field} {found.get(field)!r}, not {settings.get(field)!r}" for field in other)
             raise train.RunError(
                 f"{folder} holds a run with other settings ({changes}); give another --out, or --overwrite to delete it."
             )
-        if config.overwrite:
-            shutil.rmtree(folder)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise train.RunError(f"{folder} is not empty and holds no run; give another --out.")
     folder.mkdir(parents=True, exist_ok=True)
     evaluate.write(file, json.dumps(settings, indent=1) + "\n")
@@ -108,7 +117,9 @@ def check(config: Config, part: data.Part) -> None:
     if not 2 <= config.classes <= classes:
         raise train.RunError(f"--classes {config.classes}: a batch takes from 2 to {classes} classes here.")
     if not 2 <= config.drawings <= drawings:
-        raise train.RunError(f"--drawings {config.drawings}: a class has {drawings} drawings, a batch takes from 2 to all.")
+        raise train.RunError(
+            f"--drawings {config.drawings}: a class has {drawings} drawings, a batch takes from 2 to all."
+        )
     if config.steps < 0 or config.validate_every < 1 or config.episodes < 2:
         raise train.RunError("--steps must be 0 or more, --validate-every 1 or more, --episodes 2 or more.")
     if config.train_on not in ("train", "train+validation"):
@@ -142,21 +153,21 @@ def describe_run(config: Config, dataset: data.Dataset, folder: Path) -> dict:
     """What each row of the result file says of the run."""
     log = folder / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    trained = config.encoder == "conv4" and config.loss != "none"
-    options = [f"--{name.replace('_', '-')} {value}" for name, value in changed(config).items()]
+    options = [f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}") for option, value in changed(config).items()]
     return {
         "experiment": "omniglot",
+        "run": folder.name,
         "dataset": dataset.name,
         "split": dataset.split,
-        "loss": config.loss if trained else ("untrained" if config.encoder == "conv4" else "pixels"),
+        "loss": name(config),
         "seed": config.seed,
-        "steps": config.steps if trained else 0,
+        "steps": config.steps if is_trained(config) else 0,
         "classes": config.classes,
         "drawings": config.drawings,
         "train_on": config.train_on,
         "train_seconds": round(sum(line["seconds"] for line in lines)),
         "command": " ".join(["python experiments/omniglot.py", *options]),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
+        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
         "jax": jax.__version__,
     }
 
@@ -165,21 +176,21 @@ def changed(config: Config) -> dict:
     """The settings that differ from the nearest named ones, those first: what one types to run this again."""
     hidden = {"data_dir", "out", "overwrite"}
     differences = {
-        name: {
+        known: {
             field.name: getattr(config, field.name)
             for field in dataclasses.fields(Config)
-            if field.name not in hidden and getattr(config, field.name) != getattr(known, field.name)
+            if field.name not in hidden and getattr(config, field.name) != getattr(defaults, field.name)
         }
-        for name, known in CONFIGS.items()
+        for known, defaults in CONFIGS.items()
     }
-    nearest = min(differences, key=lambda name: len(differences[name]))
+    nearest = min(differences, key=lambda known: len(differences[known]))
     return ({"config": nearest} if nearest != "quick" else {}) | differences[nearest]
 
 
 def run(config: Config, console: Console) -> Path:
     """Data, training, evaluation, pictures; returns the folder that holds them all."""
     dataset = data.load(config.dataset, config.split, config.data_dir)
-    if config.encoder == "conv4" and config.loss != "none":
+    if is_trained(config):
         find_loss(config)
     folder = run_folder(config, dataset)
     console.print(f"{dataset.name}, split {dataset.split}: run in {folder}")
@@ -191,13 +202,14 @@ def run(config: Config, console: Console) -> Path:
             table = evaluate.rows(results, describe_run(config, dataset, folder))
         evaluate.save_episodes(folder / "episodes.npz", results)
         with console.status("drawing pictures"):
-            from experiments import figures
-
             figures.draw(folder, np.asarray(embeddings), dataset.test)
         evaluate.write_rows(folder / "results.jsonl", table)
         evaluate.write(folder / "table.md", evaluate.markdown(table) + "\n")
         # Last, because it is what says that the run is done.
-        evaluate.write(folder / "results.json", json.dumps({**json.loads((folder / "config.json").read_text()), "rows": table}, indent=1))
+        evaluate.write(
+            folder / "results.json",
+            json.dumps({**json.loads((folder / "config.json").read_text()), "rows": table}, indent=1),
+        )
     console.print((folder / "table.md").read_text())
     console.print(f"Numbers, pictures and the weights are in {folder}.")
     return folder

@@ -1,0 +1,72 @@
+"""How the benchmarks measure: rivals in turn in one process, compile time apart; peak memory in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jax
+from rich.progress import track
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Wall time of one call, its result awaited."""
+    start = time.perf_counter()
+    jax.block_until_ready(function())
+    return time.perf_counter() - start
+
+
+def in_turn(rivals: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, dict[str, float]]:
+    """First call and median of the later ones for each rival, A B C A B C ..., so that a drift of the machine hits all alike."""
+    first = {name: seconds(function) for name, function in rivals.items()}
+    later: dict[str, list[float]] = {name: [] for name in rivals}
+    for _ in track(range(repeats), description="timing"):
+        for name, function in rivals.items():
+            later[name].append(seconds(function))
+    return {
+        name: {"seconds": statistics.median(times), "first_call_seconds": first[name]} for name, times in later.items()
+    }
+
+
+def peak_megabytes(module: str, *arguments: str) -> float | None:
+    """How far a fresh process's memory rises above what it held when the data lay ready; None where it fails.
+
+    `python -m module --memory arguments` must print what `report_peak` returns as its last line.
+    """
+    command = [sys.executable, "-m", module, "--memory", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return float(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def report_peak(function: Callable[[], object]) -> float:
+    """Megabytes by which one call raises this process's peak memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    jax.block_until_ready(function())
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def machine() -> dict:
+    """What every row says of where it was measured."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return {"device": f"{jax.default_backend()}, {model}, {len(os.sched_getaffinity(0))} cores", "jax": jax.__version__}
+
+
+def write(name: str, rows: Sequence[dict]) -> None:
+    """Write the rows of one benchmark, and print them as a table."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.jsonl").write_text("".join(json.dumps({**row, **machine()}) + "\n" for row in rows))
+    for row in rows:
+        print("  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in row.items()))

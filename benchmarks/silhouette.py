@@ -1,0 +1,82 @@
+"""The silhouette and its gradient against scikit-learn, scib-metrics where it is installed, and the bare blocked product.
+
+    python -m benchmarks.silhouette
+
+n = 10 000 points in 64 dimensions, 10 and 200 clusters; memory also at n = 100 000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import measure
+from clusterjax import silhouette_score
+
+DIMENSIONS = 64
+
+
+@partial(jax.jit, static_argnames="block")
+def bare_product(x: jax.Array, block: int = 250) -> jax.Array:
+    """Row blocks of x @ x.T, each reduced to a number a row: what any exact silhouette has to do at the least."""
+    return jax.lax.map(lambda rows: (rows @ x.T).max(1), x.reshape(-1, block, x.shape[1]))
+
+
+def rivals(n: int, k: int) -> dict[str, Callable[[], object]]:
+    """What is compared, on the same data."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(k, size=n)
+    x = (rng.normal(size=(k, DIMENSIONS))[labels] + rng.normal(size=(n, DIMENSIONS))).astype(np.float32)
+    on_device, labels_on_device = jnp.asarray(x), jnp.asarray(labels)
+    score = jax.jit(lambda x: silhouette_score(x, labels_on_device, num_clusters=k))
+    gradient = jax.jit(jax.grad(score))
+
+    def sklearn():
+        from sklearn.metrics import silhouette_score as peer
+
+        return peer(x, labels)
+
+    compared = {
+        "bare product": lambda: bare_product(on_device),
+        "clusterjax": lambda: score(on_device),
+        "clusterjax gradient": lambda: gradient(on_device),
+        "scikit-learn": sklearn,
+    }
+    if importlib.util.find_spec("scib_metrics"):
+        from scib_metrics.utils import silhouette_samples as scib
+
+        compared["scib-metrics"] = lambda: scib(x, labels)
+    return compared
+
+
+def main() -> None:
+    """Measure, or with --memory be the process whose memory is measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--memory", nargs=3, metavar=("RIVAL", "N", "K"), help=argparse.SUPPRESS)
+    parser.add_argument("--repeats", type=int, default=7)
+    chosen = parser.parse_args()
+    if chosen.memory:
+        name, n, k = chosen.memory
+        print(measure.report_peak(rivals(int(n), int(k))[name]))
+        return
+    rows = []
+    for n, k in ((10_000, 10), (10_000, 200)):
+        times = measure.in_turn(rivals(n, k), chosen.repeats)
+        for name, time in times.items():
+            ratio = {"ratio_to_bare_product": time["seconds"] / times["bare product"]["seconds"]}
+            rows.append({"n": n, "k": k, "what": name, **time, **ratio})
+            rows[-1]["peak_megabytes"] = measure.peak_megabytes("benchmarks.silhouette", name, str(n), str(k))
+    for name in ("clusterjax", "clusterjax gradient"):
+        peak = measure.peak_megabytes("benchmarks.silhouette", name, "100000", "10")
+        rows.append({"n": 100_000, "k": 10, "what": name, "peak_megabytes": peak})
+    measure.write("silhouette", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The experiment as a person runs it: one command, what it leaves behind, and what it says when something is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_train import part
+
+from experiments import data, omniglot, table
+
+SMALL = "--steps 4 --classes 4 --drawings 3 --validate-every 2 --episodes 20".split()
+
+
+@pytest.fixture(autouse=True)
+def small_data(monkeypatch, tmp_path):
+    dataset = data.Dataset("glyphs", "scripts", part(6), part(6, seed=1), part(24, seed=2))
+    monkeypatch.setattr(data, "load", lambda *arguments: dataset)
+    monkeypatch.chdir(tmp_path)
+
+
+def fails(arguments, capsys) -> str:
+    """The one sentence of a run that cannot be."""
+    assert omniglot.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    return error
+
+
+@pytest.fixture
+def finished(tmp_path):
+    folder = tmp_path / "run"
+    assert omniglot.main([*SMALL, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_run_leaves_numbers_pictures_and_weights(finished, capsys):
+    names = {path.name for path in finished.iterdir()}
+    assert {"results.json", "results.jsonl", "table.md", "log.jsonl", "config.json", "episodes.npz"} <= names
+    assert {path.name for path in (finished / "pictures").iterdir()} == {
+        "training.png",
+        "silhouette.png",
+        "embedding.png",
+        "episode.png",
+    }
+    rows = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
+    assert {(r["way"], r["shot"]) for r in rows} == {(5, 1), (5, 5), (20, 1), (20, 5)}
+    needed = "experiment dataset split loss seed steps train_seconds command measure value ci95 way shot queries episodes"
+    assert all(set(needed.split()) <= row.keys() for row in rows)
+    assert all(0 <= row["value"] <= 100 for row in rows)
+    with np.load(finished / "episodes.npz") as episodes:
+        assert all(episodes[name].shape == (20,) for name in episodes)
+
+
+def test_the_command_in_a_row_makes_the_same_settings(finished):
+    row = json.loads((finished / "results.jsonl").read_text().splitlines()[0])
+    again = omniglot.parse(row["command"].split()[2:])
+    assert omniglot.changed(again) == omniglot.changed(omniglot.parse(SMALL))
+
+
+def test_a_finished_run_only_shows_its_table(finished, capsys):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name != "config.json"}
+    assert omniglot.main([*SMALL, "--out", str(finished)]) == 0
+    assert "20-way 1-shot" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_another_run_in_the_folder_is_not_overwritten_unless_told(finished, capsys):
+    error = fails([*SMALL, "--out", str(finished), "--seed", "3"], capsys)
+    assert "seed 0, not 3" in error
+    assert "--overwrite" in error
+    assert json.loads((finished / "config.json").read_text())["seed"] == 0
+    assert omniglot.main([*SMALL, "--out", str(finished), "--seed", "3", "--overwrite", "--loss", "none"]) == 0
+    assert json.loads((finished / "config.json").read_text())["seed"] == 3
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "config.json").write_text('{"mine": true}')
+    assert "holds no run" in fails([*SMALL, "--out", str(theirs), "--overwrite"], capsys)
+    assert (theirs / "config.json").read_text() == '{"mine": true}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--classes", "7"], "from 2 to 6 classes"),
+        (["--drawings", "21"], "has 20 drawings"),
+        (["--loss", "nonsense"], "choose one of silhouette, prototypical, nca"),
+        (["--loss", "no.such.module:f"], "No module named"),
+        (["--loss", "math:no_such"], "no attribute"),
+        (["--loss", "prototypical", "--temperature", "2"], "takes no --temperature"),
+        (["--steps", "-1"], "--steps must be 0 or more"),
+    ],
+)
+def test_bad_settings_get_one_sentence(arguments, says, tmp_path, capsys):
+    assert says in fails([*SMALL, *arguments], capsys)
+
+
+def test_a_loss_of_ones_own_trains(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "def spread(embeddings, labels, *, num_clusters):\n    return (embeddings**2).mean()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert omniglot.main([*SMALL, "--loss", "mine:spread"]) == 0
+    assert Path("runs/omniglot/glyphs-scripts-mine.spread-seed0-4/results.json").exists()
+
+
+def test_the_floors_need_no_training():
+    for arguments, name in ((["--encoder", "pixels"], "pixels"), (["--loss", "none"], "untrained")):
+        assert omniglot.main([*SMALL, *arguments]) == 0
+        assert not Path(f"runs/omniglot/glyphs-scripts-{name}-seed0-0/log.jsonl").exists()
+
+
+def test_tables_come_from_the_result_files(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "RESULTS", tmp_path / "results")
+    other = tmp_path / "prototypical"
+    assert omniglot.main([*SMALL, "--out", str(other), "--loss", "prototypical"]) == 0
+    table.collect([finished, other, tmp_path / "nothing"])
+    table.collect([finished])  # taken in again, it takes its own place
+    rows = table.read("omniglot")
+    assert len(rows) == 8
+    text = table.rewrite("before\n<!-- results: omniglot -->\nold\n<!-- end -->\nafter\n")
+    assert text.startswith("before\n<!-- results: omniglot -->\n**glyphs")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "old" not in text
+    values = {(r["loss"], r["way"], r["shot"]): r["value"] for r in rows}
+    for value in values.values():
+        assert f"{value:.2f}" in text
+    difference = values["silhouette", 20, 1] - values["prototypical", 20, 1]
+    assert f"{difference:+.2f}"[:-1] in text.split("Paired")[1]
