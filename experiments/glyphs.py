@@ -1,6 +1,6 @@
 """A stand-in for Omniglot that needs no download: letters of 15 scripts, drawn from the fonts that matplotlib ships.
 
-    draw() -> images [characters, 20, 28, 28], names, turns [characters, 4]
+    draw() -> Characters(images, names, turns)
 
 Scripts are the alphabets; the drawers are the faces (DejaVu and STIX; sans, serif, mono, bold, oblique), each drawing
 bent a little in its own way. Letters are brought to one size first, as fonts tell `c` from `C` by nothing else, and of
@@ -18,24 +18,23 @@ from pathlib import Path
 
 import numpy as np
 
-DRAWINGS = 20
-SIZE = 28
+from experiments.cache import DRAWINGS, SIZE, Characters
+
 CANVAS = 2 * SIZE  # letters are rendered and bent at twice the size
 LETTER = 34  # the longer side of every letter on that canvas
-SAME = 0.3  # distance of unit-length blurred pictures below which two letters are one; A and Alpha: 0, E and F: 0.5
+SAME = 0.3  # two letters closer than this are one (see `distinct`); A and Alpha: 0, O and o: 0.25, E and F: 0.42
 SCRIPTS = Path(__file__).parent / "splits" / "scripts.json"
 
 
-def draw(seed: int = 0) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+def draw(seed: int = 0) -> Characters:
     """Draw the whole set; the same seed and the same fonts give the same set.
 
     Args:
         seed: of the deformations, and of which face draws what.
 
     Returns:
-        `images [characters, 20, 28, 28]` uint8 with 255 for full ink; `names`, such as `Greek/U+03B1`; and
-        `turns [characters, 4]` bool: whether the letter turned by 0, 90, 180, 270 degrees looks like no other class.
-        The first column is all True, as letters that look like an earlier one are left out.
+        About 1150 characters, named like `Greek/U+03B1`, with `turns` for the rotations that look like no other class;
+        its first column is all True, as letters that look like an earlier one are left out.
     """
     from rich.console import Console
     from rich.progress import track
@@ -48,7 +47,8 @@ def draw(seed: int = 0) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
         bend(rng, np.stack([render(letter, face) for face in drawers(rng, letter)]))
         for _, letter in track(kept, "Drawing glyphs", console=Console(stderr=True), transient=True)
     ]
-    return np.stack(images), tuple(f"{script}/U+{ord(letter):04X}" for script, letter in kept), turns[turns[:, 0]]
+    names = tuple(f"{script}/U+{ord(letter):04X}" for script, letter in kept)
+    return Characters(np.stack(images), names, turns[turns[:, 0]])
 
 
 def key() -> str:
@@ -137,6 +137,8 @@ def bend(rng: np.random.Generator, canvases: np.ndarray) -> np.ndarray:
     Returns:
         `[b, 28, 28]` uint8.
     """
+    from scipy.ndimage import map_coordinates
+
     b = len(canvases)
     angle, shear = rng.normal(0, 0.10, b), rng.normal(0, 0.12, b)
     scale = np.exp(rng.normal(0, 0.10, (b, 2, 1)))
@@ -149,20 +151,9 @@ def bend(rng: np.random.Generator, canvases: np.ndarray) -> np.ndarray:
     field = waves.T @ rng.normal(0, 1.0, (b, 2, 3, 3)) @ waves
     centred = np.stack(np.meshgrid(*2 * [CANVAS * (place - 0.5)], indexing="ij"))
     source = (affine @ centred.reshape(2, -1)).reshape(b, 2, CANVAS, CANVAS) + field + rng.normal(0, 1.5, (b, 2, 1, 1))
-    bent = sample(canvases, source + (CANVAS - 1) / 2)
+    source = (source + (CANVAS - 1) / 2).astype(np.float32)
+    bent = np.stack([map_coordinates(*pair, np.float32, order=1) for pair in zip(canvases, source, strict=True)])
     return np.rint(bent.reshape(b, SIZE, 2, SIZE, 2).mean((2, 4))).astype(np.uint8)
-
-
-def sample(images: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Bilinear interpolation of `[b, n, n]` images at `[b, 2, y, x]` places (row, column); blank outside."""
-    n = images.shape[1]
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1))).astype(np.float32)
-    at = np.clip(at + 1, 0, n + 0.999)
-    corner = at.astype(int)
-    (dy, dx), (y, x) = np.moveaxis(at - corner, 1, 0), np.moveaxis(corner, 1, 0)
-    row = np.arange(len(images))[:, None, None]
-    top = (1 - dx) * padded[row, y, x] + dx * padded[row, y, x + 1]
-    return (1 - dy) * top + dy * ((1 - dx) * padded[row, y + 1, x] + dx * padded[row, y + 1, x + 1])
 
 
 def distinct(canvases: np.ndarray) -> np.ndarray:
