@@ -1,0 +1,181 @@
+"""How episodes are drawn: buckets of rows, of classes and of groups, and different items out of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def check(labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters) -> None:
+    """Refuse what cannot be drawn, with the number that can; nothing about values is known under a trace."""
+    for name, value in {"way": way, "shot": shot, "queries": queries, "num_episodes": num_episodes}.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    if way > num_clusters:
+        raise ValueError(f"way={way} is more than the {num_clusters} classes there are: lower way")
+    if groups is not None and not replacement:
+        raise ValueError("disjoint episodes within groups are not offered: evaluate each group apart, by `where`")
+    if any(isinstance(a, jax.core.Tracer) for a in (labels, groups, where)):
+        return
+    labels = np.asarray(labels)
+    kept = labels >= 0 if where is None else (labels >= 0) & np.asarray(where)
+    if groups is not None:
+        groups = np.asarray(groups)
+        kept &= groups >= 0
+    sizes = np.bincount(labels[kept], minlength=num_clusters)
+    classes = np.flatnonzero(sizes)
+    if way > classes.size:
+        raise ValueError(f"way={way} is more than the {classes.size} classes that have members: lower way")
+    smallest = classes[sizes[classes].argmin()]
+    if shot + queries > sizes[smallest]:
+        raise ValueError(
+            f"shot + queries = {shot + queries} is more than the {sizes[smallest]} drawings of class {smallest}, the "
+            "smallest: lower shot or queries, or leave small classes out by `where`"
+        )
+    if groups is not None:
+        pairs = np.unique(np.stack([labels[kept], groups[kept]]), axis=1)
+        if pairs.shape[1] > classes.size:
+            raise ValueError("every class must be in one group: give the classes of each group labels of their own")
+        largest = np.unique(pairs[1], return_counts=True)[1].max()
+        if way > largest:
+            raise ValueError(f"way={way} is more than the {largest} classes of the largest group: lower way")
+    if not replacement:
+        most = _most_disjoint(sizes // (shot + queries), way)
+        if num_episodes > most:
+            raise ValueError(
+                f"num_episodes={num_episodes} is more than the {most} disjoint episodes that the data give: lower "
+                "num_episodes, shot or queries, or pass replacement=True"
+            )
+
+
+def _most_disjoint(blocks: np.ndarray, way: int) -> int:
+    """The most episodes of `way` different classes that can be made when class k has `blocks[k]` blocks."""
+    most, bound = -1, int(blocks.sum()) // way
+    while most != bound:
+        most, bound = bound, int(np.minimum(blocks, bound).sum()) // way
+    return most
+
+
+@partial(jax.jit, static_argnames=("way", "shot", "queries", "num_episodes", "replacement", "num_clusters"))
+def sample(
+    key, labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters
+) -> tuple[jax.Array, jax.Array]:
+    """Rows of the support [num_episodes, way, shot] and of the queries [num_episodes, way, queries]."""
+    labels = members(labels, where)
+    if groups is not None:
+        groups = jnp.asarray(groups, int)
+        labels = members(labels, groups >= 0)
+    if replacement:
+        rows = _sample_independent(key, labels, groups, way, shot + queries, num_episodes, num_clusters)
+    else:
+        rows = _sample_disjoint(key, labels, way, shot + queries, num_episodes, num_clusters)
+    return rows[..., :shot], rows[..., shot:]
+
+
+def _sample_independent(key, labels, groups, way, size, num_episodes, num_clusters) -> jax.Array:
+    """Rows [num_episodes, way, size]: draw a group, `way` of its classes, `size` rows of each."""
+    rows = _bucket(labels, num_clusters)
+    group_of_class = jnp.where(rows.sizes > 0, 0, -1)
+    if groups is not None:
+        group_of_class = jax.ops.segment_max(groups, behind(labels, num_clusters), num_clusters)
+        # there are never more groups than classes, so class ids can number them
+        numbered = jnp.unique(group_of_class, size=num_clusters, return_inverse=True)[1]
+        group_of_class = jnp.where(group_of_class < 0, -1, numbered)
+    classes = _bucket(group_of_class, num_clusters)
+    eligible = _bucket(jnp.where(classes.sizes >= way, 0, -1), 1)
+
+    def episode(bits):
+        group = _draw(bits[:1], eligible, jnp.array(0))[0]
+        drawn = _draw(bits[1 : 1 + way], classes, group)
+        return jax.vmap(_draw, in_axes=(0, None, 0))(bits[1 + way :].reshape(way, size), rows, drawn)
+
+    # one call for all: a key for each episode would double the time to compile
+    return jax.vmap(episode)(jax.random.bits(key, (num_episodes, 1 + way + way * size)))
+
+
+def _sample_disjoint(key, labels, way, size, num_episodes, num_clusters) -> jax.Array:
+    """Rows [num_episodes, way, size], none of them twice: classes are cut into blocks, and blocks are dealt out."""
+    order_key, deal_key = jax.random.split(key)
+    class_order, row_order = jnp.split(jax.random.uniform(order_key, (num_clusters + labels.size,)), [num_clusters])
+    rows = _bucket(labels, num_clusters)
+    # a row's draw belongs to its place among the sorted rows, where those that take no part come last
+    shuffle = jnp.lexsort((row_order, behind(labels, num_clusters)[rows.order]))
+    rows = rows._replace(order=rows.order[shuffle])
+    blocks = _even_shares(class_order, jnp.minimum(rows.sizes // size, num_episodes), num_episodes * way, num_episodes)
+
+    def deal(left, index):
+        # the classes with most blocks left, ties drawn: this order never ends with blocks of too few classes
+        urgency = left.astype(float) + jax.random.uniform(jax.random.fold_in(deal_key, index), left.shape)
+        urgency, classes = jax.lax.top_k(jnp.where(left > 0, urgency, -1), way)
+        return left.at[classes].add(-1), (jnp.where(urgency > 0, classes, -1), (blocks - left)[classes])
+
+    _, (classes, used) = jax.lax.scan(deal, blocks, jnp.arange(num_episodes))
+    return jax.vmap(jax.vmap(lambda c, b: _pick(rows, c, b * size + jnp.arange(size))))(classes, used)
+
+
+def _even_shares(order: jax.Array, capacity: jax.Array, total: int, limit: int) -> jax.Array:
+    """Integers [k] between 0 and `capacity` (at most `limit`) with sum `total`, as even as they can be.
+
+    All get `level` or their capacity; those of the others that are first in `order` get one more.
+    """
+    at_least = jnp.cumsum(jnp.bincount(capacity, length=limit + 1)[::-1])[::-1]  # classes with capacity >= 0, 1, ...
+    level = (jnp.cumsum(at_least[1:]) <= total).sum()
+    shares = jnp.minimum(capacity, level)
+    can_more = capacity > level
+    place = jnp.argsort(jnp.argsort(jnp.where(can_more, order, jnp.inf)))
+    one_more = can_more & (place < total - shares.sum())
+    return jnp.where(one_more, shares + 1, shares)
+
+
+class Buckets(NamedTuple):
+    """Items sorted by bucket: item r of bucket b is `order[starts[b] + r]`, for r < sizes[b]."""
+
+    order: jax.Array
+    starts: jax.Array
+    sizes: jax.Array
+
+
+def _bucket(ids: jax.Array, num_buckets: int) -> Buckets:
+    """Items with a negative id are in no bucket."""
+    ids = behind(ids, num_buckets)
+    sizes = jnp.zeros(num_buckets, int).at[ids].add(1, mode="drop")
+    return Buckets(jnp.argsort(ids, stable=True), jnp.cumsum(sizes) - sizes, sizes)
+
+
+def _pick(buckets: Buckets, bucket: jax.Array, ranks: jax.Array) -> jax.Array:
+    """The items of these `ranks [r]` in one bucket; -1 where there is none, as in bucket -1."""
+    size = jnp.where(bucket < 0, 0, buckets.sizes[bucket])
+    return jnp.where(ranks < size, buckets.order[buckets.starts[bucket] + ranks], -1)
+
+
+def _draw(bits: jax.Array, buckets: Buckets, bucket: jax.Array) -> jax.Array:
+    """Different items of one bucket in random order, as many as there are random `bits [count]`.
+
+    Draw i picks among the items that draws 0 .. i-1 left over. Going backwards, every later draw that is not below
+    draw i moves up by one: it then names an item and not a left-over. The cost does not depend on the bucket's size,
+    and an item's probability is off by less than size / 2^32.
+    """
+    steps = jnp.arange(bits.size)
+    left = jnp.maximum(jnp.where(bucket < 0, 0, buckets.sizes[bucket]) - steps, 1)
+    draws = (bits % left.astype(bits.dtype)).astype(left.dtype)
+
+    def make_room(step, draws):
+        i = bits.size - 2 - step
+        return jnp.where((steps > i) & (draws >= draws[i]), draws + 1, draws)
+
+    return _pick(buckets, bucket, jax.lax.fori_loop(0, bits.size - 1, make_room, draws))
+
+
+def members(labels, where) -> jax.Array:
+    """Labels with -1 where the mask is False."""
+    labels = jnp.asarray(labels, int)  # unsigned ones would have no -1
+    return labels if where is None else jnp.where(where, labels, -1)
+
+
+def behind(ids: jax.Array, num_buckets: int) -> jax.Array:
+    """Negative ids moved past the last bucket, where a sort puts them last and a scatter drops them."""
+    return jnp.where(ids < 0, num_buckets, ids)

@@ -1,0 +1,299 @@
+"""Few-shot evaluation against episodes re-evaluated by NumPy loops, and the sampler against what an episode is."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from clusterjax import _episodes, fewshot
+
+KEY = jax.random.key(7)
+DRAW = {"way": 3, "shot": 1, "queries": 2, "num_episodes": 50}
+
+
+def equal_classes(num_classes: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(num_classes), size))
+
+
+def accuracy_by_loops(x, support, query, distance) -> list[float]:
+    accuracies = []
+    for episode_support, episode_query in zip(np.asarray(support), np.asarray(query), strict=True):
+        centres = [np.mean([x[row] for row in rows], axis=0) for rows in episode_support]
+        scores = []
+        for own, rows in enumerate(episode_query):
+            for row in rows:
+                distances = [distance(x[row], centre) for centre in centres]
+                nearest = [c for c, value in enumerate(distances) if value == min(distances)]
+                scores.append(1 / len(nearest) if own in nearest else 0)
+        accuracies.append(sum(scores) / len(scores))
+    return accuracies
+
+
+def most_disjoint_by_search(blocks: tuple[int, ...], way: int) -> int:
+    choices = [c for c in itertools.combinations(range(len(blocks)), way) if all(blocks[i] > 0 for i in c)]
+    rest = ([b - (i in c) for i, b in enumerate(blocks)] for c in choices)
+    return max((1 + most_disjoint_by_search(tuple(sorted(r)), way) for r in rest), default=0)
+
+
+def check_episodes(episodes, labels, taking_part) -> None:
+    """Every episode: `way` different classes, different rows, all of them of their class and none masked."""
+    for support, query in zip(np.asarray(episodes.support), np.asarray(episodes.query), strict=True):
+        rows = np.concatenate([support, query], axis=1)
+        assert rows.min() >= 0
+        assert len(set(rows.ravel())) == rows.size
+        assert taking_part[rows].all()
+        assert (labels[rows] == labels[rows[:, :1]]).all()
+        assert len(set(labels[rows[:, 0]])) == len(rows)
+
+
+@st.composite
+def labelled(draw):
+    """Labels with empty ids, negative ones and masked rows; one shape for all, so that little is compiled."""
+    sizes = draw(
+        st.lists(st.sampled_from([0, 3, 4, 5, 9]), min_size=6, max_size=6).filter(lambda s: np.count_nonzero(s) > 2)
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    labels = np.repeat(np.arange(6), sizes)
+    labels = np.concatenate([labels, rng.integers(-1, 6, 60 - len(labels))])
+    where = np.arange(60) < sum(sizes)
+    order = rng.permutation(60)
+    labels, where = labels[order], where[order]
+    noise = ~where & rng.choice([True, False], 60)  # of the rows that take no part some are masked, some negative
+    return np.where(noise, -1, labels), where | noise
+
+
+@settings(max_examples=20, deadline=None)
+@given(labelled(), st.integers(0, 2**31), st.sampled_from([1, 3]))
+def test_independent_episodes_are_episodes(case, seed, way):
+    labels, where = case
+    draw = {"way": way, "shot": 2, "queries": 1, "num_episodes": 7, "num_clusters": 6, "where": where}
+    episodes = fewshot.sample_episodes(jax.random.key(seed), labels, **draw)
+    assert episodes.support.shape == (7, way, 2)
+    assert episodes.query.shape == (7, way, 1)
+    check_episodes(episodes, labels, where & (labels >= 0))
+
+
+@settings(max_examples=20, deadline=None)
+@given(labelled(), st.integers(0, 2**31))
+def test_disjoint_episodes_are_disjoint(case, seed):
+    labels, where = case
+    part = where & (labels >= 0)
+    blocks = np.bincount(labels[part], minlength=6) // 3
+    most = most_disjoint_by_search(tuple(sorted(blocks)), 3)
+    draw = {"way": 3, "shot": 2, "queries": 1, "num_clusters": 6, "where": where, "replacement": False}
+    episodes = fewshot.sample_episodes(jax.random.key(seed), labels, num_episodes=most, **draw)
+    check_episodes(episodes, labels, part)
+    rows = np.concatenate([np.ravel(a) for a in episodes])
+    assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "way"), [((3, 1, 1), 2), ((5, 5, 1), 2), ((2, 2, 2, 2), 3), ((4, 1, 1, 1), 2), ((6,), 1)]
+)
+def test_one_more_disjoint_episode_than_there_are_is_refused(blocks, way):
+    labels = np.repeat(np.arange(len(blocks)), np.array(blocks) * 2)
+    most = most_disjoint_by_search(blocks, way)
+    draw = {"way": way, "shot": 1, "queries": 1, "replacement": False}
+    _episodes.check(labels, None, None, num_clusters=len(blocks), num_episodes=most, **draw)
+    with pytest.raises(ValueError, match=f"num_episodes={most + 1} is more than the {most} disjoint episodes"):
+        fewshot.sample_episodes(KEY, labels, num_episodes=most + 1, **draw)
+
+
+def test_disjoint_episodes_use_classes_evenly():
+    labels = equal_classes(10, 40)  # twenty blocks of two each; thirty-three of the two hundred are asked for
+    episodes = fewshot.sample_episodes(KEY, labels, way=3, shot=1, queries=1, num_episodes=11, replacement=False)
+    uses = np.bincount(labels[np.asarray(episodes.support).ravel()], minlength=10)
+    assert_array_equal(np.sort(uses), [3] * 7 + [4] * 3)
+
+
+def test_every_class_row_and_place_is_equally_likely():
+    episodes = fewshot.sample_episodes(KEY, np.repeat(np.arange(5), 6), way=3, shot=2, queries=2, num_episodes=20_000)
+    rows = np.concatenate(episodes, axis=2)  # e, way, shot + queries
+    for place in itertools.product(range(3), range(4)):
+        counts = np.bincount(rows[:, place[0], place[1]], minlength=30)
+        assert_allclose(counts / 20_000, 1 / 30, atol=5 * (1 / 30 / 20_000) ** 0.5)
+    # ordered pairs, both of classes and of the drawings of one class
+    pairs = np.bincount(rows[:, 0, 0] // 6 * 5 + rows[:, 2, 0] // 6, minlength=25).reshape(5, 5)
+    assert_allclose(pairs / 20_000, (1 - np.eye(5)) / 20, atol=5 * (1 / 20 / 20_000) ** 0.5)
+    pairs = np.bincount(rows[:, 0, 0] % 6 * 6 + rows[:, 0, 3] % 6, minlength=36).reshape(6, 6)
+    assert_allclose(pairs / 20_000, (1 - np.eye(6)) / 30, atol=5 * (1 / 30 / 20_000) ** 0.5)
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+def test_masked_rows_are_removed_rows(replacement):
+    labels = equal_classes(5, 6)
+    where = np.ones(30, bool)
+    where[[3, 17]] = False
+    draw = {**DRAW, "num_episodes": 50 if replacement else 2, "replacement": replacement, "num_clusters": 5}
+    masked = fewshot.sample_episodes(KEY, labels, where=where, **draw)
+    negative = fewshot.sample_episodes(KEY, np.where(where, labels, -1), where=np.ones(30, bool), **draw)
+    removed = fewshot.sample_episodes(KEY, labels[where], **draw)
+    for a, b, c in zip(masked, negative, removed, strict=True):
+        assert_array_equal(a, b)
+        assert_array_equal(a, np.flatnonzero(where)[c])
+
+
+def test_the_first_episodes_do_not_depend_on_how_many_follow():
+    few, many = (fewshot.sample_episodes(KEY, equal_classes(5, 6), **{**DRAW, "num_episodes": e}) for e in (50, 70))
+    assert_array_equal(few.support, many.support[:50])
+    assert_array_equal(few.query, many.query[:50])
+
+
+def test_keys_decide():
+    labels, x = equal_classes(5, 6), np.random.default_rng(1).normal(size=(30, 3))
+    a, b, c = (fewshot.evaluate(jax.random.key(s), x, labels, **DRAW) for s in (1, 1, 2))
+    assert_array_equal(a.accuracy, b.accuracy)
+    assert not np.array_equal(a.accuracy, c.accuracy)
+
+
+def test_an_episode_stays_in_one_group_that_is_large_enough():
+    class_group = np.array([40, 40, 7, 7, 7, 90, 90, 90, 90, -1, -1, -1])  # ids of any size; -1 takes no part
+    labels = equal_classes(12, 5)
+    groups = class_group[labels]
+    episodes = fewshot.sample_episodes(KEY, labels, way=3, shot=1, queries=1, num_episodes=600, groups=groups)
+    check_episodes(episodes, labels, groups >= 0)
+    drawn = groups[np.asarray(episodes.support)[..., 0]]
+    assert (drawn == drawn[:, :1]).all()
+    assert set(drawn[:, 0]) == {7, 90}
+    assert_allclose(np.mean(drawn[:, 0] == 7), 0.5, atol=0.1)  # groups evenly, whatever their size
+
+
+@pytest.mark.parametrize("metric", ["squared_euclidean", "manhattan"])
+@pytest.mark.parametrize("replacement", [True, False])
+def test_evaluate_agrees_with_loops(metric, replacement):
+    labels, x = equal_classes(6, 16), np.random.default_rng(3).normal(size=(96, 3)).astype(np.float32)
+    x += 0.7 * labels[:, None]
+    distance = {"squared_euclidean": lambda a, b: np.sum((a - b) ** 2), "manhattan": lambda a, b: np.abs(a - b).sum()}
+    draw = {"way": 4, "shot": 2, "queries": 2, "num_episodes": 6, "replacement": replacement}
+    result = fewshot.evaluate(KEY, x, labels, metric=metric, **draw)
+    expected = accuracy_by_loops(x, *fewshot.sample_episodes(KEY, labels, **draw), distance[metric])
+    assert_allclose(result.accuracy, expected, rtol=1e-6)
+    assert_allclose(result.mean, np.mean(expected), rtol=1e-6)
+    assert_allclose(result.ci95, 1.96 * np.std(expected, ddof=1) / 6**0.5, rtol=1e-5)
+
+
+def test_ties_count_as_their_share():
+    # small integers and two shots: distances are exact, and ties are many
+    labels, x = equal_classes(6, 16), np.random.default_rng(3).integers(0, 2, (96, 3)).astype(np.float32)
+    draw = {"way": 4, "shot": 2, "queries": 2, "num_episodes": 6}
+    result = fewshot.evaluate(KEY, x, labels, metric="manhattan", **draw)
+    episodes = fewshot.sample_episodes(KEY, labels, **draw)
+    expected = accuracy_by_loops(x, *episodes, lambda a, b: np.abs(a - b).sum())
+    assert any(8 * score % 1 > 0.1 for score in expected), "no tie is among them"
+    assert_allclose(result.accuracy, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
+@pytest.mark.parametrize("value", [0.0, 0.3, -1e4])
+def test_a_collapsed_embedding_is_at_chance(metric, value):
+    labels, x = equal_classes(7, 6), np.full((42, 5), value, np.float32)
+    result = fewshot.evaluate(KEY, x, labels, way=5, shot=3, queries=3, num_episodes=20, metric=metric)
+    assert_allclose(result.accuracy, 1 / 5, rtol=1e-6)
+
+
+def test_perfect_embeddings_score_one_and_random_ones_chance():
+    labels, rng = equal_classes(30, 6), np.random.default_rng(5)
+    draw = {"way": 5, "shot": 1, "queries": 5, "num_episodes": 1000}
+    assert_array_equal(fewshot.evaluate(KEY, rng.normal(size=(30, 8))[labels], labels, **draw).accuracy, 1)
+    chance = fewshot.evaluate(KEY, rng.normal(size=(180, 8)), labels, **draw)
+    assert_allclose(chance.mean, 0.2, atol=0.02)
+
+
+def test_one_query_a_class_is_scored_class_by_class():
+    labels = np.repeat(np.arange(5), 2)
+    result = fewshot.evaluate(KEY, np.eye(5)[labels], labels, way=5, shot=1, queries=1, num_episodes=3)
+    assert_array_equal(result.accuracy, 1)
+
+
+def test_nan_is_never_a_finite_score():
+    labels, x = equal_classes(5, 6), np.random.default_rng(1).normal(size=(30, 3))
+    x[4] = np.nan
+    episodes = fewshot.sample_episodes(KEY, labels, **DRAW)
+    drawn = np.concatenate(episodes, axis=2).reshape(50, -1)
+    result = fewshot.evaluate(KEY, x, labels, **DRAW)
+    assert_array_equal(np.isnan(result.accuracy), (drawn == 4).any(1))
+    assert np.isnan(result.mean)
+    assert np.isnan(result.ci95)
+    assert np.isfinite(fewshot.evaluate(KEY, x, labels, where=np.arange(30) != 4, **DRAW).accuracy).all()
+
+
+def test_what_is_too_little_is_nan_under_jit():
+    x = jnp.ones((12, 2))
+
+    @jax.jit
+    def run(labels):
+        return (
+            fewshot.evaluate(KEY, x, labels, way=3, shot=1, queries=2, num_episodes=4, num_clusters=4).accuracy,
+            fewshot.evaluate(
+                KEY, x, labels, way=3, shot=1, queries=2, num_episodes=1, num_clusters=4, replacement=False
+            ).accuracy,
+        )
+
+    for few in (np.repeat([0, 1], 6), np.repeat([0, 1, 2], [7, 3, 2])):  # too few classes; too few drawings in one
+        for accuracy in run(few):
+            assert_array_equal(accuracy, np.nan)
+    for accuracy in run(np.repeat([0, 1, 3], 4)):
+        assert_allclose(accuracy, 1 / 3, rtol=1e-6)
+
+
+def test_a_second_call_compiles_nothing():
+    labels, x = equal_classes(5, 6), np.random.default_rng(1).normal(size=(30, 3))
+    fewshot.evaluate(KEY, x, labels, **DRAW)
+    compiled = _episodes.sample._cache_size(), fewshot._evaluate._cache_size()
+    fewshot.evaluate(jax.random.key(8), x + 1, labels[::-1].copy(), **DRAW)
+    assert compiled == (_episodes.sample._cache_size(), fewshot._evaluate._cache_size())
+
+
+def test_paired_difference_is_over_episodes():
+    a = fewshot.EpisodeResult(jnp.array([0.5, 0.75, 1.0]), jnp.array(0.75), jnp.array(0.0))
+    b = fewshot.EpisodeResult(jnp.array([0.25, 0.75, 0.5]), jnp.array(0.5), jnp.array(0.0))
+    difference = fewshot.paired_difference(a, b)
+    assert_allclose(difference.mean, 0.25, rtol=1e-6)
+    assert_allclose(difference.ci95, 1.96 * 0.25 / 3**0.5, rtol=1e-6)  # 0.25, 0, 0.5: sd 0.25
+    with pytest.raises(ValueError, match="3 and 2 were given"):
+        fewshot.paired_difference(a, b._replace(accuracy=b.accuracy[:2]))
+
+
+def test_prototypes_are_class_means():
+    rng = np.random.default_rng(2)
+    x, labels, where = rng.normal(size=(20, 3)), rng.integers(-1, 4, 20), rng.random(20) < 0.8
+    x[~where] = np.nan
+    labels[labels == 2] = 3
+    x[np.flatnonzero(where & (labels == 1))[0]] = np.nan
+    expected = np.full((5, 3), np.nan)
+    for k in (0, 3):
+        expected[k] = np.mean([row for row, y, part in zip(x, labels, where, strict=True) if part and y == k], axis=0)
+    assert_allclose(fewshot.prototypes(x, labels, num_clusters=5, where=where), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"way": 0}, "way must be at least 1, not 0"),
+        ({"queries": 0}, "queries must be at least 1, not 0"),
+        ({"way": 8}, "way=8 is more than the 6 classes there are"),
+        ({"num_clusters": 9, "way": 8}, "way=8 is more than the 6 classes that have members"),
+        ({"shot": 3, "queries": 5}, "shot + queries = 8 is more than the 7 drawings of class 5"),
+        ({"groups": np.arange(47) % 2}, "every class must be in one group"),
+        ({"groups": np.minimum(np.arange(47) // 16, 2)}, "way=3 is more than the 2 classes of the largest group"),
+        ({"groups": np.zeros(47, int), "replacement": False}, "evaluate each group apart"),
+        ({"replacement": False, "num_episodes": 9}, "num_episodes=9 is more than the 4 disjoint episodes"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_a_sentence(change, sentence):
+    labels = np.repeat(np.arange(6), [8, 8, 8, 8, 8, 7])
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        fewshot.sample_episodes(KEY, labels, **{**DRAW, "num_episodes": 4, **change})
+
+
+def test_precomputed_distances_have_no_prototypes():
+    with pytest.raises(ValueError, match="cannot be 'precomputed'"):
+        fewshot.evaluate(KEY, np.eye(12), np.repeat([0, 1], 6), way=2, shot=1, queries=2, metric="precomputed")
