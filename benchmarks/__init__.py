@@ -1,1 +1,1 @@
-"""Speed and memory against named peers: each module is one command, writes rows to `benchmarks/results/` and prints a table."""
+"""Speed and memory against named peers: each module is one command, and writes rows to `benchmarks/results/`."""

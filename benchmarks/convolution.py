@@ -2,8 +2,8 @@
 
     python -m benchmarks.convolution
 
-Each is run ten times in one compiled loop, as training does: alone, a call spends more time on getting its memory from the
-system than on arithmetic.
+Each is run ten times in one compiled loop, as training does: alone, a call spends more time on getting its memory from
+the system than on arithmetic.
 """
 
 from __future__ import annotations

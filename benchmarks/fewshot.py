@@ -1,6 +1,6 @@
 """10 000 episodes, 20-way 5-shot with 15 queries, from the embeddings of 1692 classes x 20 drawings.
 
-    python -m benchmarks.fewshot
+python -m benchmarks.fewshot
 """
 
 from __future__ import annotations

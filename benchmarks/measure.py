@@ -1,4 +1,4 @@
-"""How the benchmarks measure: rivals in turn in one process, compile time apart; peak memory in a process of its own."""
+"""How the benchmarks measure: rivals in turn in one process, compile time apart; peak memory in its own process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def in_turn(rivals: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, dict[str, float]]:
-    """First call and median of the later ones for each rival, A B C A B C ..., so that a drift of the machine hits all alike."""
+    """First call and median of the later ones for each rival; A B C A B C ..., so that a drift hits all alike."""
     first = {name: seconds(function) for name, function in rivals.items()}
     later: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in track(range(repeats), description="timing"):

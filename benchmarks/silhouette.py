@@ -1,4 +1,4 @@
-"""The silhouette and its gradient against scikit-learn, scib-metrics where it is installed, and the bare blocked product.
+"""The silhouette and its gradient against scikit-learn, scib-metrics where installed, and the bare blocked product.
 
     python -m benchmarks.silhouette
 
@@ -49,7 +49,7 @@ def rivals(n: int, k: int) -> dict[str, Callable[[], object]]:
         "scikit-learn": sklearn,
     }
     if importlib.util.find_spec("scib_metrics"):
-        from scib_metrics.utils import silhouette_samples as scib
+        from scib_metrics.utils import silhouette_samples as scib  # pyright: ignore[reportMissingImports]
 
         compared["scib-metrics"] = lambda: scib(x, labels)
     return compared

@@ -1,12 +1,13 @@
 """The settings of `experiments/omniglot.py`, and the named ones that are committed.
 
 quick
-: `python experiments/omniglot.py`. Trains on the training classes and keeps the weights that do best on the validation classes.
-  Under 10 minutes on two CPU cores.
+: `python experiments/omniglot.py`. Trains on the training classes and keeps the weights that do best on the validation
+  classes. Under 10 minutes on two CPU cores.
 
 paper
-: `python experiments/omniglot.py --config paper`. Trains on training and validation classes together, as Snell et al. (2017)
-  do for the numbers they print, for a number of steps fixed beforehand; the last weights are used. Half an hour on two CPU cores.
+: `python experiments/omniglot.py --config paper`. Trains on training and validation classes together, as Snell et al.
+  (2017) do for the numbers they print, for a number of steps fixed beforehand; the last weights are used. Half an hour
+  on two CPU cores.
 
 What each of them scores is in README, in a table made from `experiments/results/omniglot.jsonl`.
 """
@@ -29,7 +30,8 @@ class Config:
     split: Literal["vinyals", "lake"] = "vinyals"
     """Which characters are never seen in training. lake keeps whole alphabets apart and is the harder one."""
     data_dir: Path | None = None
-    """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then ~/tensorflow_datasets."""
+    """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
+    ~/tensorflow_datasets."""
     out: Path | None = None
     """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<steps>."""
     overwrite: bool = False

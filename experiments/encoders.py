@@ -1,7 +1,7 @@
 """Encoders: Flax NNX modules from images `[n, h, w, c]` to embeddings `[n, d]`.
 
-`Conv4` is the encoder of the few-shot literature (Vinyals et al. 2016; Snell et al. 2017). Nearly all of its time goes into
-3x3 convolutions, so `convolve` is spelled once here, per backend, and measured in `benchmarks/convolution.py`.
+`Conv4` is the encoder of the few-shot literature (Vinyals et al. 2016; Snell et al. 2017). Nearly all of its time goes
+into 3x3 convolutions, so `convolve` is spelled here, per backend, and measured in `benchmarks/convolution.py`.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ _convolve_on_cpu.defvjp(_forward, _backward)
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """3x3 convolution, stride 1, zero padding: `[n, h, w, c]`, `[3, 3, c, f]` -> `[n, h, w, f]`.
 
-    On a CPU XLA is quick at the convolution and at its gradient in x (itself such a convolution), and ten times slower at the
-    gradient in the kernel, which it takes for a convolution with a kernel as large as the image. There that one gradient is a
-    sum of small matrix products instead. Elsewhere the vendor's library does all three well.
+    On a CPU XLA is quick at the convolution and at its gradient in x (itself such a convolution), and several times
+    slower at the gradient in the kernel, which it takes for a convolution with a kernel as large as the image. There
+    that one gradient is a sum of small matrix products instead. Elsewhere the vendor's library does all three well.
     """
     return (_convolve_on_cpu if jax.default_backend() == "cpu" else _convolution)(x, kernel)
 
@@ -83,6 +83,7 @@ class Block(nnx.Module):
         self.norm = nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """`[n, h, w, c]` -> `[n, h // 2, w // 2, features]`; the maximum first: it commutes with ReLU."""
         return nnx.relu(max_pool(self.norm(convolve(x, self.kernel[...]))))
 
 
@@ -102,6 +103,7 @@ class Conv4(nnx.Module):
         self.normalize = normalize
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """`[n, h, w, 1]` in 0..1 -> `[n, d]`."""
         for block in self.blocks:
             x = block(x)
         x = x.reshape(x.shape[0], -1)

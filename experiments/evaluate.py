@@ -63,7 +63,7 @@ def fewshot_accuracy(embeddings: jax.Array, part: Part, num_episodes: int) -> di
     results = {}
     for setting in SETTINGS:
         # Under one alphabet only upright characters: a rotated one is not a character of it.
-        inside = {"groups": alphabets, "where": upright} if setting.within_alphabet else {}
+        inside = setting.within_alphabet
         largest = np.unique(part.alphabets[part.upright], return_counts=True)[1].max() if inside else classes
         if largest < setting.way or drawings < setting.shot + setting.queries:
             continue
@@ -75,7 +75,8 @@ def fewshot_accuracy(embeddings: jax.Array, part: Part, num_episodes: int) -> di
             shot=setting.shot,
             queries=setting.queries,
             num_episodes=num_episodes,
-            **inside,
+            groups=alphabets if inside else None,
+            where=upright if inside else None,
         )
     return results
 
@@ -98,15 +99,26 @@ def rows(results: dict[Setting, fewshot.EpisodeResult], about: dict) -> list[dic
 
 
 def save_episodes(path: Path, results: dict[Setting, fewshot.EpisodeResult]) -> None:
-    """Keep each episode's accuracy, as the number of queries that were right: what a paired comparison needs."""
-    arrays = {
-        f"{s.measure}-{s.way}-{s.shot}-{s.queries}": (np.asarray(r.accuracy, np.float64) * s.way * s.queries).astype(
-            np.float32
-        )
-        for s, r in results.items()
+    """Keep how many queries of each episode were right: what a paired comparison needs."""
+    right = {
+        f"{s.measure}-{s.way}-{s.shot}-{s.queries}": np.asarray(result.accuracy, np.float64) * s.way * s.queries
+        for s, result in results.items()
     }
-    with path.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    save_arrays(path, {name: np.round(count, 2).astype(np.float32) for name, count in right.items()})
+
+
+def save_embeddings(path: Path, embeddings: jax.Array, part: Part) -> None:
+    """Keep the embeddings with the number of each one's class and the classes' names, to look at with other tools."""
+    labels = np.repeat(np.arange(len(part.images)), part.images.shape[1])
+    save_arrays(path, {"embeddings": np.asarray(embeddings), "labels": labels, "names": np.asarray(part.names)})
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+    temporary.replace(path)
 
 
 def markdown(table: Sequence[dict]) -> str:

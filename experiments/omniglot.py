@@ -3,8 +3,8 @@
     python experiments/omniglot.py                                       # the quick run, under 10 minutes on two cores
     python experiments/omniglot.py --config paper --loss prototypical    # the long one
 
-A run lives in one folder. Started again with the same settings it goes on where it was, and if it was done it only prints its
-table. Named settings, their duration and what they score: experiments/configs.py.
+A run lives in one folder. Started again with the same settings it goes on where it was, and if it was done it prints
+its table. Named settings, their duration and what they score: experiments/configs.py.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def name(config: Config) -> str:
 
 
 def run_folder(config: Config, dataset: data.Dataset) -> Path:
-    """The folder of this run, new or to be gone on with; never one that holds another run, unless it may be overwritten."""
+    """The folder of this run, new or to be gone on with; one that holds another run only if that may be deleted."""
     steps = config.steps if is_trained(config) else 0
     run = f"{dataset.name}-{dataset.split}-{name(config).replace(':', '.')}-seed{config.seed}-{steps}"
     folder = config.out or Path("runs/omniglot") / run
@@ -102,7 +102,8 @@ def run_folder(config: Config, dataset: data.Dataset) -> Path:
         if other:
             changes = ", ".join(f"{field} {found.get(field)!r}, not {settings.get(field)!r}" for field in other)
             raise train.RunError(
-                f"{folder} holds a run with other settings ({changes}); give another --out, or --overwrite to delete it."
+                f"{folder} holds a run with other settings ({changes}); give another --out, "
+                "or --overwrite to delete it."
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise train.RunError(f"{folder} is not empty and holds no run; give another --out.")
@@ -153,7 +154,10 @@ def describe_run(config: Config, dataset: data.Dataset, folder: Path) -> dict:
     """What each row of the result file says of the run."""
     log = folder / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    options = [f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}") for option, value in changed(config).items()]
+    options = [
+        f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for option, value in changed(config).items()
+    ]
     return {
         "experiment": "omniglot",
         "run": folder.name,
@@ -201,6 +205,7 @@ def run(config: Config, console: Console) -> Path:
             results = evaluate.fewshot_accuracy(embeddings, dataset.test, config.episodes)
             table = evaluate.rows(results, describe_run(config, dataset, folder))
         evaluate.save_episodes(folder / "episodes.npz", results)
+        evaluate.save_embeddings(folder / "embeddings.npz", embeddings, dataset.test)
         with console.status("drawing pictures"):
             figures.draw(folder, np.asarray(embeddings), dataset.test)
         evaluate.write_rows(folder / "results.jsonl", table)
@@ -211,7 +216,7 @@ def run(config: Config, console: Console) -> Path:
             json.dumps({**json.loads((folder / "config.json").read_text()), "rows": table}, indent=1),
         )
     console.print((folder / "table.md").read_text())
-    console.print(f"Numbers, pictures and the weights are in {folder}.")
+    console.print(f"Numbers, pictures, embeddings of the test classes and checkpoints are in {folder}.")
     return folder
 
 

@@ -1,7 +1,7 @@
 """Make the result tables of README from the result files; no number in them is typed.
 
     python -m experiments.table                      # rewrite the tables
-    python -m experiments.table runs/omniglot/*      # first take the finished runs in these folders into the result files
+    python -m experiments.table runs/omniglot/*      # first take the finished runs there into the result files
 
 A run's rows replace those of an earlier run with the same name.
 """
@@ -77,12 +77,18 @@ def accuracies(rows: Sequence[dict]) -> str:
     head = ["trained with", "seeds", "steps", "minutes", *(column[0] for column in COLUMNS)]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     groups = group(rows)
-    for command, members in sorted(groups.items(), key=lambda item: (-item[1][0]["steps"], item[1][0]["loss"])):
+    for members in sorted(groups.values(), key=lambda members: (-members[0]["steps"], members[0]["loss"])):
         first = members[0]
         seeds = len({r["seed"] for r in members})
         minutes = fmean(r["train_seconds"] for r in members) / 60
-        trained = [f"{first['steps']} x {first['classes'] * first['drawings']}", f"{minutes:.0f}"] if first["steps"] else ["-", "-"]
-        lines.append("| " + " | ".join([first["loss"], str(seeds), *trained, *(cell(members, c) for c in COLUMNS)]) + " |")
+        trained = (
+            [f"{first['steps']} x {first['classes'] * first['drawings']}", f"{minutes:.0f}"]
+            if first["steps"]
+            else ["-", "-"]
+        )
+        lines.append(
+            "| " + " | ".join([first["loss"], str(seeds), *trained, *(cell(members, c) for c in COLUMNS)]) + " |"
+        )
     commands = [f"- `{command}`" for command in groups]
     return "\n".join([*lines, "", "Commands (seeds by `--seed`):", "", *sorted(commands)])
 

@@ -1,8 +1,8 @@
 """Train an encoder on batches of P classes x K drawings with any loss of `(embeddings, labels)`.
 
-The loop is functional: a `TrainState` goes in, a `TrainState` comes out, and whatever is random in step `t` follows from the
-seed and `t` alone. So a checkpoint of the state is the whole run: killed at any moment and started again, it ends with the same
-weights and the same numbers.
+The loop is functional: a `TrainState` goes in, another comes out, and whatever is random in step `t` follows from
+the seed and `t` alone. So a checkpoint of the state is the whole run: killed at any moment and started again, it ends
+with the same weights and the same numbers.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def take_steps(
 
 @partial(jax.jit, static_argnames="graph")
 def embed(graph: nnx.GraphDef, variables: nnx.State, images: jax.Array) -> jax.Array:
-    """Embeddings `[classes * drawings, d]` of images `[classes, drawings, 28, 28]`, class by class, batch norms as at test."""
+    """Embeddings `[classes * drawings, d]` of images `[classes, drawings, 28, 28]`, norms as at test."""
     model = nnx.merge(graph, variables, copy=True)
     model.eval()
     embeddings = jax.lax.map(lambda drawings: model(drawings[..., None].astype(jnp.float32) / 255), images)

@@ -9,7 +9,7 @@ from test_train import part
 
 from experiments import data, omniglot, table
 
-SMALL = "--steps 4 --classes 4 --drawings 3 --validate-every 2 --episodes 20".split()
+SMALL = ["--steps", "4", "--classes", "4", "--drawings", "3", "--validate-every", "2", "--episodes", "20"]
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,9 @@ def test_a_run_leaves_numbers_pictures_and_weights(finished, capsys):
     }
     rows = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
     assert {(r["way"], r["shot"]) for r in rows} == {(5, 1), (5, 5), (20, 1), (20, 5)}
-    needed = "experiment dataset split loss seed steps train_seconds command measure value ci95 way shot queries episodes"
+    needed = (
+        "experiment dataset split loss seed steps train_seconds command measure value ci95 way shot queries episodes"
+    )
     assert all(set(needed.split()) <= row.keys() for row in rows)
     assert all(0 <= row["value"] <= 100 for row in rows)
     with np.load(finished / "episodes.npz") as episodes:
