@@ -1,9 +1,58 @@
-"""Cluster validity as pure JAX functions."""
+"""Cluster validity as pure JAX functions: measure it, train on it, judge embeddings of unseen classes with it.
+
+    from clusterjax import silhouette_score, losses, fewshot
+
+    silhouette_score(x, labels)                                     # how good are these clusters?
+    jax.grad(losses.silhouette_loss)(x, labels, num_clusters=10)    # train an embedding on that
+    fewshot.evaluate(key, x, labels, way=20, shot=1)                # how well does it know new classes?
+
+Every function is `f(x, labels, *, num_clusters=None, where=None, metric="euclidean", ...)`:
+
+    x [n, d]      n points of d features, a row a point; or distances [n, n] with metric="precomputed"
+    labels [n]    integers in [0, k); a negative label belongs to no cluster and takes no part
+    where [n]     False takes no part either: masked equals removed, whatever the row holds, NaN included
+    num_clusters  k, static; found from the labels where their values are known, so needed under jit, vmap and grad
+                  only when labels are traced
+    metric        a name, `distances.mahalanobis(...)`, or any function of two vectors that JAX can trace
+
+A plain function checks what can be known, then calls a jitted kernel: nothing is traced twice for equal shapes. jit,
+vmap, grad and masks work everywhere; where a pair of points is compared with every other, memory is O(n * block).
+Undefined is a ValueError where values are known and NaN where they are traced; NaN in, NaN out.
+
+The idea behind it: labels and a mask become one matrix of weights w [n, k], one-hot rows, and zero rows for who takes
+no part. The silhouette is then `D @ w` and `w.sum(0)`, soft assignments need no other code, and an index is a loss
+without being written twice. Modules, each importing only from those before it:
+
+    typing        the named axes
+    distances     metrics between blocks; the only square root, the only epsilon
+    partition     the only label algebra: weights, centroids, sums of distances in blocks
+    silhouette    by point, by cluster, over all; simplified and soft
+    losses        silhouette, prototypical, neighbourhood components
+    fewshot       episodes, prototypes, accuracy with intervals
+"""
 
 from __future__ import annotations
 
-from clusterjax import losses
+from clusterjax import distances, fewshot, losses
 from clusterjax.distances import pairwise_distances
-from clusterjax.silhouette import silhouette_samples, silhouette_score
+from clusterjax.silhouette import (
+    SilhouetteSummary,
+    silhouette_samples,
+    silhouette_score,
+    silhouette_summary,
+    simplified_silhouette_score,
+    soft_silhouette_score,
+)
 
-__all__ = ["losses", "pairwise_distances", "silhouette_samples", "silhouette_score"]
+__all__ = [
+    "SilhouetteSummary",
+    "distances",
+    "fewshot",
+    "losses",
+    "pairwise_distances",
+    "silhouette_samples",
+    "silhouette_score",
+    "silhouette_summary",
+    "simplified_silhouette_score",
+    "soft_silhouette_score",
+]

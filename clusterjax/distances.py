@@ -1,4 +1,8 @@
-"""Distances between two blocks of points: the only square root, the only epsilon and the only guarded ratio."""
+"""Distances between two blocks of points, [n, d] and [m, d] -> [n, m].
+
+Here are the package's only square root, only epsilon and only guarded division, because each is a place where
+gradients turn into NaN: `safe_sqrt`, `above_noise`, `ratio`. At coincident points every metric has zero gradient.
+"""
 
 from __future__ import annotations
 
@@ -6,56 +10,159 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.tree_util import Partial
 
-from clusterjax.typing import Array, Metric, OtherPoints, Points
+from clusterjax.typing import Array, Distances, Metric, OtherPoints, Points
+
+# Rounding leaves up to 6 eps |x|^2 of the squared distance of a point to its duplicate, measured up to 2 000 features.
+NOISE = 8
 
 
 def ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """numerator / denominator, and 0 (with zero gradient) where the denominator is not positive; NaN stays NaN."""
+    """Quotient, and 0 (with zero gradient) where the denominator is not positive; NaN stays NaN."""
     empty = denominator <= 0
     return jnp.where(empty, 0, numerator / jnp.where(empty, 1, denominator))
 
 
+@jax.custom_jvp
 def safe_sqrt(x: jax.Array) -> jax.Array:
-    """Square root with value and derivatives 0 at zero and below; NaN stays NaN."""
-    flat = x <= 0
-    return jnp.where(flat, 0, jnp.sqrt(jnp.where(flat, 1, x)))
+    """Square root; at zero and below, its value and every derivative are 0. NaN stays NaN."""
+    return jnp.sqrt(jnp.maximum(x, 0))
+
+
+@safe_sqrt.defjvp
+def _(primals, tangents):
+    root = safe_sqrt(*primals)
+    # in terms of the root, so that a backward pass keeps one array, and a second derivative meets the same guard
+    return root, tangents[0] * ratio(jnp.full_like(root, 0.5), root)
+
+
+def above_noise(value: jax.Array, scale: jax.Array | float) -> jax.Array:
+    """`value`, and 0 (with zero gradient) below what rounding leaves of a difference of terms as large as `scale`.
+
+    Without it the distance between duplicates is noise, and a silhouette is a ratio of two such.
+    """
+    return jnp.where(value < NOISE * jnp.finfo(value.dtype).eps * scale, 0, value)
+
+
+def matmul(x: Array, y: Array) -> jax.Array:
+    """Product in full precision: an accelerator's default keeps too few digits for differences of squares."""
+    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
+
+
+def is_traced(*arrays: Array | None) -> bool:
+    """Whether any of the values is not known yet: inside jit, vmap or grad."""
+    return any(isinstance(array, Tracer) for array in arrays)
 
 
 def as_points(x: Array) -> jax.Array:
-    """Float array of at least 32 bits."""
+    """As floats of at least 32 bits: integers and half precision become float32."""
     x = jnp.asarray(x)
     return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
 
 
-def squared_euclidean(x: Points, y: OtherPoints) -> jax.Array:
-    """Squared Euclidean distances by the Gram expansion."""
-    centre = y.mean(0, keepdims=True)
-    x, y = x - centre, y - centre
-    gram = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
-    return jnp.maximum((x * x).sum(1)[:, None] + (y * y).sum(1)[None, :] - 2 * gram, 0)
+def gram_factors(x: Array) -> tuple[jax.Array, jax.Array]:
+    """`left`, `right` with left(x) . right(y) = |x|^2 + |y|^2 - 2 x.y: the Gram expansion as one product.
+
+    `x` must be centred: in float32 an offset of a thousand spreads would cost four digits.
+    """
+    square, one = (x * x).sum(1, keepdims=True), jnp.ones_like(x[:, :1])
+    return jnp.concatenate([-2 * x, square, one], 1), jnp.concatenate([x, one, square], 1)
 
 
-def euclidean(x: Points, y: OtherPoints) -> jax.Array:
-    """Euclidean distances."""
+def gram_squared(left: jax.Array, right: jax.Array) -> jax.Array:
+    """Squared distances from the factors of two blocks."""
+    # near the threshold both points have the same norm: one of the two is scale enough
+    return above_noise(matmul(left, right.T), right[None, :, -1])
+
+
+def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
+    """Squared Euclidean distances, `sum_f (x_f - y_f)^2`.
+
+    Args:
+        x: [n, d].
+        y: [m, d].
+
+    Returns:
+        [n, m], at least 0. Squared distances below 8 machine epsilons of the squared distance to the centre of the
+        data are rounding noise and count as 0.
+    """
+    x, y = as_points(x), as_points(y)
+    centre = jax.lax.stop_gradient(y.mean(0, keepdims=True))  # distances do not depend on it, so neither do gradients
+    return gram_squared(gram_factors(x - centre)[0], gram_factors(y - centre)[1])
+
+
+def euclidean(x: Points, y: OtherPoints) -> Distances:
+    """Euclidean distances, the root of `squared_euclidean`, with zero gradient at coincident points."""
     return safe_sqrt(squared_euclidean(x, y))
 
 
-def cosine(x: Points, y: OtherPoints) -> jax.Array:
-    """One minus the cosine; a zero vector is at distance 1 from everything."""
-    x, y = (ratio(v, safe_sqrt((v * v).sum(1, keepdims=True))) for v in (x, y))
-    return 1 - jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
+def unit_rows(x: jax.Array) -> jax.Array:
+    """Rows divided by their length; a zero row stays zero, with zero gradient."""
+    return ratio(x, safe_sqrt((x * x).sum(1, keepdims=True)))
 
 
-def manhattan(x: Points, y: OtherPoints) -> jax.Array:
-    """Sum of absolute differences."""
-    return jnp.abs(x[:, None, :] - y[None, :, :]).sum(-1)
+def cosine(x: Points, y: OtherPoints) -> Distances:
+    """Cosine distances, `1 - x.y / (|x| |y|)`, in [0, 2]; a zero vector is at 1 from all, with zero gradient."""
+    return above_noise(1 - matmul(unit_rows(as_points(x)), unit_rows(as_points(y)).T), 1.0)
 
 
-def chebyshev(x: Points, y: OtherPoints) -> jax.Array:
-    """Largest absolute difference."""
-    return jnp.abs(x[:, None, :] - y[None, :, :]).max(-1)
+def manhattan(x: Points, y: OtherPoints) -> Distances:
+    """Manhattan distances, `sum_f |x_f - y_f|`."""
+    return jnp.abs(as_points(x)[:, None, :] - as_points(y)[None, :, :]).sum(-1)
+
+
+def chebyshev(x: Points, y: OtherPoints) -> Distances:
+    """Chebyshev distances, `max_f |x_f - y_f|`."""
+    return jnp.abs(as_points(x)[:, None, :] - as_points(y)[None, :, :]).max(-1)
+
+
+def mahalanobis(*, precision: Array | None = None, covariance: Array | None = None) -> Partial:
+    """The Mahalanobis metric, `sqrt((x - y)^T P (x - y))`, to be passed as `metric=`.
+
+    Args:
+        precision: P, [d, d], symmetric and positive definite; or
+        covariance: its inverse. Exactly one of the two.
+
+    Returns:
+        A metric of two blocks whose matrix is traced: another matrix of the same size compiles nothing, and gradients
+        reach it.
+
+    Raises:
+        ValueError: neither or both are given, or the matrix is not symmetric and positive definite (NaN when traced).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> metric = mahalanobis(covariance=jnp.diag(jnp.array([4.0, 1.0])))
+        >>> pairwise_distances(jnp.array([[0.0, 0.0], [4.0, 0.0]]), metric=metric).tolist()
+        [[0.0, 2.0], [2.0, 0.0]]
+
+    Source: Mahalanobis, On the generalised distance in statistics (1936).
+    """
+    given = [matrix for matrix in (precision, covariance) if matrix is not None]
+    if len(given) != 1:
+        raise ValueError("mahalanobis needs one matrix: pass either precision= or covariance=")
+    matrix = as_points(given[0])
+    factor = jnp.linalg.cholesky(matrix)
+    if covariance is not None:  # S = L L^T gives P = L^-T L^-1
+        factor = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(factor), dtype=factor.dtype), lower=True).T
+    if not is_traced(matrix) and not (np.allclose(matrix, matrix.T, rtol=1e-4) and np.isfinite(factor).all()):
+        raise ValueError(
+            "the matrix of mahalanobis must be symmetric and positive definite: add a little to its diagonal"
+        )
+    return Partial(whitened_euclidean, factor)
+
+
+def whitened_euclidean(factor: jax.Array, x: Points, y: OtherPoints) -> Distances:
+    """Euclidean distances after a linear map, which is what Mahalanobis distances are."""
+    return euclidean(matmul(as_points(x), factor), matmul(as_points(y), factor))
+
+
+def precomputed(x: Array, y: Array) -> jax.Array:
+    """Stands for distances that the caller has computed: they are looked up, never called."""
+    raise TypeError("precomputed distances cannot be computed again: this function needs points")
 
 
 METRICS: dict[str, Callable[..., jax.Array]] = {
@@ -64,29 +171,101 @@ METRICS: dict[str, Callable[..., jax.Array]] = {
     "cosine": cosine,
     "manhattan": manhattan,
     "chebyshev": chebyshev,
+    "precomputed": precomputed,
 }
 
 
 def resolve(metric: Metric) -> Partial:
-    """The metric as a `Partial`: its function static, its parameters traced."""
+    """A metric as a `Partial` of two blocks: function static, parameters traced, so that nothing is retraced."""
     if isinstance(metric, str):
-        if metric == "precomputed":
-            return Partial(precomputed)
         if metric not in METRICS:
-            raise ValueError(f"unknown metric {metric!r}: pass one of {sorted([*METRICS, 'precomputed'])} or a function")
-        metric = METRICS[metric]
-    return metric if isinstance(metric, Partial) else Partial(metric)
+            names = ", ".join(METRICS)
+            raise ValueError(
+                f"unknown metric {metric!r}: pass one of {names}; mahalanobis(covariance=...); or a function"
+            )
+        return Partial(METRICS[metric])
+    if not callable(metric):
+        raise TypeError(f"metric must be a name or a function of two vectors or two blocks, not {metric!r}")
+    function = metric if isinstance(metric, Partial) else Partial(metric)
+    ours = function.func in (whitened_euclidean, on_blocks, *METRICS.values())
+    return function if ours else Partial(on_blocks, function)
 
 
-def precomputed(x: Array, y: Array) -> jax.Array:
-    """Marker: the data are the distances."""
-    raise TypeError("precomputed distances are not computed")
+def on_blocks(metric: Partial, x: Points, y: OtherPoints) -> Distances:
+    """A user's function of two vectors, or of two blocks, on two blocks."""
+    x, y = as_points(x), as_points(y)
+    vector = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+    try:
+        of_vectors = jax.eval_shape(metric, vector, vector).shape == ()
+    except Exception:  # whatever a function of blocks may raise on vectors
+        of_vectors = False
+    if not of_vectors:
+        distances = metric(x, y)
+        if jnp.shape(distances) != (len(x), len(y)):
+            raise ValueError(
+                "a metric must take two vectors [d] to a number, or two blocks [n, d] and [m, d] to [n, m]: on blocks "
+                f"of {len(x)} and {len(y)} it gave the shape {jnp.shape(distances)}"
+            )
+        return distances
+
+    def pair(a: jax.Array, b: jax.Array) -> jax.Array:
+        # a root of a sum of squares has a NaN gradient where a = b: there take the value, and the gradient elsewhere
+        coincide = (a == b).all()
+        apart = metric(a, jnp.where(coincide, b + 1, b))
+        return jnp.where(coincide, jax.lax.stop_gradient(metric(a, b)), apart)
+
+    return jax.vmap(jax.vmap(pair, (None, 0)), (0, None))(x, y)
 
 
 def pairwise_distances(x: Points, y: OtherPoints | None = None, *, metric: Metric = "euclidean") -> jax.Array:
-    """All distances between the rows of `x` and of `y`."""
-    metric, x = resolve(metric), as_points(x)
+    """All distances between the rows of `x` and the rows of `y`, or of `x` again.
+
+    `D_ij = d(x_i, y_j)`
+
+    Args:
+        x: [n, d]; the distances [n, n] themselves with `metric="precomputed"`. Integers and half precision are
+            computed in float32.
+        y: [m, d]; left out, it is `x`, and the diagonal is exactly 0.
+        metric: "euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev", "precomputed",
+            `mahalanobis(...)`, or any function that JAX can trace, of two vectors [d] or of two blocks [n, d], [m, d].
+            Pass the same function object each time: a new lambda compiles anew. Its parameters, if gradients are
+            wanted for them, are bound with `jax.tree_util.Partial`.
+
+    Returns:
+        [n, m]. Duplicates are at distance 0, with zero gradient (for a function of two blocks: as it has it). A NaN
+        spoils the distances of its row, and with Gram-based metrics (euclidean, squared_euclidean, mahalanobis) of all.
+
+    Raises:
+        ValueError: an unknown metric, arrays that are not two-dimensional, different numbers of features, a `y` with
+            precomputed distances, a function that gives neither a number nor a block.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pairwise_distances(jnp.array([[0.0, 0.0], [3.0, 4.0]])).tolist()
+        [[0.0, 5.0], [5.0, 0.0]]
+        >>> pairwise_distances(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0]]), metric="manhattan").tolist()
+        [[7.0]]
+
+    Source: Deza and Deza, Encyclopedia of distances (2009).
+    """
+    resolved = resolve(metric)
+    if resolved.func is precomputed and y is not None:
+        raise ValueError("precomputed distances are one matrix: leave y out")
+    for name, array in (("x", x), ("y", x if y is None else y)):
+        if jnp.ndim(array) != 2:
+            raise ValueError(f"{name} must be two-dimensional, a row a point, not of shape {jnp.shape(array)}")
+    if y is not None and jnp.shape(x)[1] != jnp.shape(y)[1]:
+        raise ValueError(f"x and y must have as many features: they have {jnp.shape(x)[1]} and {jnp.shape(y)[1]}")
+    return _pairwise(x, y, resolved)
+
+
+@jax.jit
+def _pairwise(x: Points, y: OtherPoints | None, metric: Partial) -> jax.Array:
+    x = as_points(x)
     if metric.func is precomputed:
         return x
-    distances = metric(x, x if y is None else as_points(y))
-    return jnp.where(jnp.eye(x.shape[0], dtype=bool), 0, distances) if y is None else distances
+    if y is not None:
+        return metric(x, as_points(y))
+    distances = metric(x, x)
+    own = jnp.eye(len(x), dtype=bool) & ~jnp.isnan(distances)
+    return jnp.where(own, 0, distances)

@@ -1,45 +1,255 @@
-"""The only label algebra: labels and a mask become weights [n, k], whose rows are one-hot or zero."""
+"""The only label algebra: labels and a mask become weights [n, k], one-hot rows, and zero rows for who takes no part.
+
+Everything that compares every point with every other goes through `distance_sums`, a row block at a time, forward and
+backward: memory is O(n * block) however many points there are.
+"""
 
 from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from clusterjax.distances import pairwise_distances, precomputed
-from clusterjax.typing import Array, Labels, Mask, Weights
+from clusterjax.distances import (
+    above_noise,
+    cosine,
+    euclidean,
+    gram_factors,
+    gram_squared,
+    is_traced,
+    matmul,
+    precomputed,
+    ratio,
+    safe_sqrt,
+    squared_euclidean,
+    unit_rows,
+    whitened_euclidean,
+)
+from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Sums, Weights
 
+# Distances held at a time: 4 MB in float32, which stays in a core's cache and is still wide enough to vectorise.
+BLOCK_ELEMENTS = 2**20
 
-def weights(labels: Labels, num_clusters: int, where: Mask | None, dtype: jnp.dtype) -> jax.Array:
-    """One-hot labels; a masked or negative label is a zero row."""
-    w = jax.nn.one_hot(labels, num_clusters, dtype=dtype)
-    return w if where is None else jnp.where(where[:, None], w, 0)
+Rows = TypeVar("Rows")
 
 
 def count_clusters(labels: Labels, num_clusters: int | None, where: Mask | None) -> int:
-    """The static number of clusters: as given, or max + 1 of concrete labels."""
-    if isinstance(labels, jax.core.Tracer) or isinstance(where, jax.core.Tracer):
+    """The static number of clusters, as given or, of concrete labels, the largest and one; refuses what does not fit.
+
+    Raises:
+        TypeError: labels that are not integers, or a mask that is not boolean.
+        ValueError: labels or a mask of the wrong shape, a label not below `num_clusters`, traced labels without it.
+    """
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(
+            f"labels must be integers, not {labels.dtype}: np.unique(labels, return_inverse=True)[1] gives them"
+        )
+    if jnp.ndim(labels) != 1:
+        raise ValueError(f"labels must be one-dimensional, one a point, not of shape {labels.shape}")
+    if where is not None and where.dtype != bool:
+        raise TypeError(f"where must be boolean, not {where.dtype}: pass where != 0")
+    if where is not None and where.shape != labels.shape:
+        raise ValueError(f"where must have the shape of labels, {labels.shape}, not {where.shape}")
+    if num_clusters is not None and operator.index(num_clusters) < 1:
+        raise ValueError(f"num_clusters must be at least 1, not {num_clusters}")
+    kept = _taking_part(labels, where)
+    if kept is None:
         if num_clusters is None:
-            raise ValueError("num_clusters must be given where labels are traced: pass num_clusters=<int>")
+            raise ValueError("labels are traced here, so their number of clusters is unknown: pass num_clusters=")
         return num_clusters
-    kept = np.asarray(labels) if where is None else np.asarray(labels)[np.asarray(where)]
     largest = int(kept.max(initial=-1))
-    if num_clusters is None:
-        return max(largest + 1, 1)
-    if largest >= num_clusters:
+    if num_clusters is not None and largest >= num_clusters:
         raise ValueError(f"label {largest} is out of range: labels must be below num_clusters={num_clusters}")
-    return num_clusters
+    return max(largest + 1, 1) if num_clusters is None else num_clusters
+
+
+def cluster_sizes(labels: Labels, where: Mask | None) -> np.ndarray | None:
+    """How many points each cluster has, or None where the values are not known yet."""
+    kept = _taking_part(labels, where)
+    return None if kept is None else np.bincount(kept)
+
+
+def _taking_part(labels: Labels, where: Mask | None) -> np.ndarray | None:
+    if is_traced(labels, where):
+        return None
+    values = np.asarray(labels)
+    return values[values >= 0 if where is None else (values >= 0) & np.asarray(where)]
+
+
+def check_points(x: Array, num_points: int, metric: Partial, where: Mask | None = None) -> None:
+    """Refuse data that are no points, or no distances where those are announced."""
+    shape = jnp.shape(x)
+    if len(shape) != 2:
+        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {shape}")
+    if shape[0] != num_points:
+        raise ValueError(f"there must be one label for each point: {num_points} labels for {shape[0]} points")
+    if metric.func is not precomputed:
+        return
+    if shape[0] != shape[1]:
+        raise ValueError(f"precomputed distances must be a square matrix, not of shape {shape}")
+    if not is_traced(x, where):
+        own = np.abs(np.diagonal(np.asarray(x, dtype=float)))
+        own = own if where is None else own[np.asarray(where)]
+        if (own > 1e-4 * np.nanmax(np.abs(x), initial=0)).any():
+            raise ValueError("precomputed distances must have a zero diagonal: is the matrix one of similarities?")
+
+
+def members(labels: Labels, where: Mask | None, num_clusters: int) -> Members:
+    """Labels, with `num_clusters` for the points that take no part: masked, negative or out of range."""
+    labels = jnp.asarray(labels, dtype=jnp.int32)
+    inside = (labels >= 0) & (labels < num_clusters)
+    return jnp.where(inside if where is None else inside & where, labels, num_clusters)
+
+
+def weights(labels: Labels, num_clusters: int, where: Mask | None, dtype: jnp.dtype) -> Sums:
+    """One-hot labels; the row of a point that takes no part is zero."""
+    return jax.nn.one_hot(members(labels, where, num_clusters), num_clusters, dtype=dtype)
+
+
+def present_mean(x: Array, w: Weights) -> jax.Array:
+    """Mean of the rows that take part, which the others cannot spoil: [1, d]."""
+    present = (w != 0).any(1, keepdims=True)
+    return ratio(jnp.where(present, x, 0).sum(0, keepdims=True), present.sum(dtype=x.dtype))
 
 
 def clean(x: Array, w: Weights, metric: Partial) -> jax.Array:
-    """`x` with the rows that belong to no cluster set to zero, whatever they held."""
-    present = (w > 0).any(1)
+    """`x` with the rows of no cluster replaced, whatever they held, NaN included, by the mean of the others."""
+    present = (w != 0).any(1)
     if metric.func is precomputed:
         return jnp.where(present[:, None] & present[None, :], x, 0)
-    return jnp.where(present[:, None], x, 0)
+    return jnp.where(present[:, None], x, jax.lax.stop_gradient(present_mean(x, w)))
 
 
-def distance_sums(x: Array, w: Weights, metric: Partial) -> jax.Array:
-    """Sum of distances from every point to the members of every cluster, itself apart: [n, k]."""
-    return jnp.matmul(pairwise_distances(x, metric=metric), w, precision=jax.lax.Precision.HIGHEST)
+def centroids(x: Array, w: Weights) -> Centroids:
+    """Weighted mean of each cluster; of an empty one, the mean of all."""
+    mean = present_mean(x, w)  # averaging deviations keeps the digits of data far from the origin
+    return mean + ratio(matmul(w.T, x - mean), w.sum(0)[:, None])
+
+
+def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = None) -> Sums:
+    """Sum of the distances from each point to the members of each cluster, itself apart.
+
+    `S_ik = sum_{j != i} w_jk d(x_i, x_j)`
+
+    Args:
+        x: [n, d], or the distances [n, n] with the precomputed metric.
+        w: [n, k], at least 0.
+        metric: as `resolve` gives it; symmetric.
+        own: `members` of the same partition where `w` is one-hot. Rows are then added to their cluster, which a product
+            with `w` does with k times the work.
+
+    Returns:
+        [n, k]. Memory is O(n * block) forward and backward; O(n k) work for squared_euclidean and cosine.
+    """
+    x, sizes = clean(x, w, metric), w.sum(0, keepdims=True)
+    if metric.func is precomputed:
+        return matmul(jnp.where(jnp.eye(len(x), dtype=bool), 0, x), w)
+    if metric.func is cosine:
+        unit = unit_rows(x)
+        itself = w * (1 - (unit * unit).sum(1, keepdims=True))  # 1 for a zero vector
+        return above_noise(sizes - matmul(unit, matmul(unit.T, w)) - itself, sizes)
+    if metric.func is whitened_euclidean:
+        return distance_sums(matmul(x, metric.args[0]), w, Partial(euclidean), own)
+    if metric.func is squared_euclidean:
+        # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
+        x = x - jax.lax.stop_gradient(present_mean(x, w))
+        to_centroids = squared_euclidean(x, centroids(x, w))
+        return sizes * to_centroids + (w * to_centroids).sum(0, keepdims=True)
+    if metric.func is euclidean:
+        return _euclidean_sums(x - jax.lax.stop_gradient(present_mean(x, w)), w, own)
+
+    def sums(block: tuple[jax.Array, jax.Array]) -> jax.Array:
+        rows, ids = block
+        return _total(_others(metric(x, rows), ids), w, own).T
+
+    # any function at all: JAX differentiates each block, and may hold an array [block, n, d] meanwhile
+    return _by_blocks(sums, (x, jnp.arange(len(x))), width=len(x) * x.shape[1], least=8)
+
+
+def _euclidean_sums_by_blocks(x: Array, w: Weights, own: Members | None) -> Sums:
+    """The sums for points that are centred: one product, one root and one addition for each pair."""
+    left, right = gram_factors(x)
+
+    def sums(block: tuple[jax.Array, jax.Array]) -> jax.Array:
+        rows, ids = block
+        return _total(_euclidean_block(left, rows, ids), w, own).T
+
+    return _by_blocks(sums, (right, jnp.arange(len(x))), width=len(x), least=32)
+
+
+def _euclidean_sums_forward(x: Array, w: Weights, own: Members | None):
+    return _euclidean_sums_by_blocks(x, w, own), (x, w, own)
+
+
+def _euclidean_sums_backward(saved, cotangent: Sums):
+    """One more blocked pass, which computes the distances again.
+
+    D_ij appears in the sums of i and, the metric being symmetric, equally in those of j. Both uses together weigh it by
+    M_ij = g_i . w_j + w_i . g_j, so dx_i needs only row i of M and D: nothing is added up across blocks.
+    """
+    x, w, own = saved
+    left, _ = gram_factors(x)
+
+    def gradients(block: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+        rows, w_rows, g_rows, own_rows, ids = block
+        distances, pull = jax.vjp(lambda rows: _euclidean_block(left, gram_factors(rows)[1], ids), rows)
+        uses = _spread(g_rows.T, w, own) + _spread(cotangent.T, w_rows, None if own is None else own_rows).T
+        to_w = jnp.zeros_like(w_rows) if own is not None else matmul(distances.T, cotangent)
+        return pull(uses)[0], to_w
+
+    own_rows = jnp.zeros(len(x), jnp.int32) if own is None else own
+    blocks = (x, w, cotangent, own_rows, jnp.arange(len(x)))
+    return *_by_blocks(gradients, blocks, width=len(x), least=32), None
+
+
+_euclidean_sums = jax.custom_vjp(_euclidean_sums_by_blocks)
+_euclidean_sums.defvjp(_euclidean_sums_forward, _euclidean_sums_backward)
+
+
+def _euclidean_block(left: jax.Array, right: jax.Array, ids: jax.Array) -> jax.Array:
+    return _others(safe_sqrt(gram_squared(left, right)), ids)
+
+
+def _others(distances: jax.Array, ids: jax.Array) -> jax.Array:
+    """Distances [n, block], with 0 for a point to itself."""
+    return jnp.where(jnp.arange(len(distances))[:, None] == ids[None, :], 0, distances)
+
+
+def _total(distances: jax.Array, w: Weights, own: Members | None) -> jax.Array:
+    """[n, block] to [k, block]: each cluster's sum over its members."""
+    if own is None:
+        return matmul(w.T, distances)
+    return jax.lax.platform_dependent(
+        distances,
+        w,
+        own,
+        cpu=lambda distances, w, own: jax.ops.segment_sum(distances, own, w.shape[1]),
+        # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
+        default=lambda distances, w, own: matmul(w.T, distances),
+    )
+
+
+def _spread(values: jax.Array, w: Weights, own: Members | None) -> jax.Array:
+    """[k, block] to [n, block], the transpose of `_total`: to each member its cluster's value."""
+    return matmul(w, values) if own is None else values.at[own].get(mode="fill", fill_value=0)
+
+
+def _by_blocks(function: Callable[[Rows], Any], rows: Rows, *, width: int, least: int) -> Any:
+    """`function` over blocks of rows, each recomputed in a backward pass; `width` is what one row takes."""
+    n = len(jax.tree.leaves(rows)[0])
+    count = -(-n // max(BLOCK_ELEMENTS // max(width, 1), least))
+    if count <= 1:
+        return function(rows)
+    size = -(-n // count)
+
+    def cut(a: jax.Array) -> jax.Array:
+        padded = jnp.pad(a, ((0, count * size - n),) + ((0, 0),) * (a.ndim - 1))
+        return padded.reshape(count, size, *a.shape[1:])
+
+    out = jax.lax.map(jax.checkpoint(function, prevent_cse=False), jax.tree.map(cut, rows))
+    return jax.tree.map(lambda a: a.reshape(count * size, *a.shape[2:])[:n], out)

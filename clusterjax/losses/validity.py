@@ -1,4 +1,4 @@
-"""Losses that are cluster validity indices: train an embedding on the measure it will be judged by."""
+"""Losses that are cluster validity indices: an embedding is trained on the measure that it will be judged by."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
-from clusterjax.distances import as_points, resolve
-from clusterjax.partition import count_clusters, weights
-from clusterjax.silhouette import average_values, defined, values
-from clusterjax.typing import Average, Labels, Mask, Metric, Points, Scalar
+from clusterjax.distances import resolve
+from clusterjax.partition import check_points, count_clusters
+from clusterjax.silhouette import Comparison, average_values, check_average, compare, nearest_other, values
+from clusterjax.typing import Average, Labels, Mask, Metric, Points, Scalar, Scores
 
 
 def silhouette_loss(
@@ -21,18 +22,81 @@ def silhouette_loss(
     where: Mask | None = None,
     metric: Metric = "euclidean",
     average: Average = "micro",
-    target: float | None = None,
-    temperature: float | None = None,
+    target: float | jax.Array | None = None,
+    temperature: float | jax.Array | None = None,
 ) -> Scalar:
-    """(1 - mean silhouette) / 2, or |target - mean silhouette|; 0 with zero gradient where nothing can be compared."""
-    k = count_clusters(labels, num_clusters, where)
-    return _loss(embeddings, labels, where, resolve(metric), target, temperature, k, average)
+    """Silhouette loss: classes as tight and well-separated clusters.
+
+    `(1 - mean_i s(i)) / 2`, or `|target - mean_i s(i)|`, with s as in `silhouette_samples`.
+
+    The mean silhouette does not change with the scale of the embedding, and its gradient shrinks as the scale grows.
+    Compose batches of P classes x K points: a class with one point has s = 0 and no gradient of its own.
+
+    Args:
+        embeddings: [n, d], or the distances [n, n] with `metric="precomputed"`.
+        labels: [n], integers in [0, num_clusters); a negative label takes no part.
+        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
+        where: [n], False takes no part, whatever the row holds.
+        metric: as in `pairwise_distances`; symmetric.
+        average: "micro", every point alike; "macro", every class alike.
+        target: the mean silhouette to reach and not to pass, in [-1, 1]; 0.8 to 0.9 in the literature.
+        temperature: T > 0 replaces b, the distance to the nearest other class, by a soft minimum over them all,
+            `-T log mean_l exp(-d_l / T)`, so that every class takes part in the gradient. In units of the distance; it
+            lies between the minimum, where it ends as T goes to 0, and the mean.
+
+    Returns:
+        A scalar: in [0, 1], or with a target in [0, 2]. A batch with nothing to compare (fewer than 2 classes, or
+        singletons only) is 0 with zero gradient. NaN in, NaN out. Gradients are finite at duplicates, singletons and
+        ties; where all embeddings are one point the loss is 1/2 with zero gradient.
+
+    Raises:
+        ValueError: a label not below `num_clusters`, traced labels without it, shapes that do not fit, another average,
+            a target or temperature out of range, an unknown metric.
+        TypeError: labels that are not integers, a mask that is not boolean.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, labels = jnp.array([[0.0], [1.0], [4.0], [6.0]]), jnp.array([0, 0, 1, 1])
+        >>> round(float(silhouette_loss(x, labels)), 4)
+        0.1731
+        >>> round(float(silhouette_loss(x, labels, target=0.9)), 4)
+        0.2463
+
+    Source: the silhouette: Rousseeuw (1987); as a loss: Bremner (2019); target: CARL-G (KDD 2023); soft minimum:
+    Todescato and Carbonera, Silhouette loss (arXiv 2604.08573), with a mean in the place of their sum.
+    """
+    check_average(average)
+    if isinstance(target, int | float) and not -1 <= target <= 1:
+        raise ValueError(f"target must be a mean silhouette, in [-1, 1], not {target}")
+    if isinstance(temperature, int | float) and not temperature > 0:
+        raise ValueError(f"temperature must be positive, not {temperature}: leave it out for the hard minimum")
+    resolved, k = resolve(metric), count_clusters(labels, num_clusters, where)
+    check_points(embeddings, labels.shape[0], resolved, where)
+    return _silhouette(embeddings, labels, where, resolved, target, temperature, k, average)
 
 
 @partial(jax.jit, static_argnames=("num_clusters", "average"))
-def _loss(x, labels, where, metric, target, temperature, num_clusters, average):
-    x = as_points(x)
-    w = weights(labels, num_clusters, where, x.dtype)
-    mean = average_values(values(x, w, metric, temperature), w, average)
-    loss = (1 - mean) / 2 if target is None else jnp.abs(target - mean)
-    return jnp.where(defined(w), loss, 0)
+def _silhouette(
+    x: Points,
+    labels: Labels,
+    where: Mask | None,
+    metric: Partial,
+    target: float | jax.Array | None,
+    temperature: float | jax.Array | None,
+    num_clusters: int,
+    average: Average,
+) -> Scalar:
+    c = compare(x, labels, where, metric, num_clusters)
+    b = nearest_other(c) if temperature is None else soft_nearest_other(c, temperature)
+    mean = average_values(values(c, b), c.w, average)
+    loss = (1 - mean) / 2 if target is None else jnp.abs(jnp.asarray(target, mean.dtype) - mean)
+    return jnp.where(c.compared.any(), loss, 0)
+
+
+def soft_nearest_other(c: Comparison, temperature: float | jax.Array) -> Scores:
+    """-T log mean exp(-d / T) over the other clusters of each point."""
+    t = jnp.asarray(temperature, c.means.dtype)
+    # a row without others would be the logarithm of nothing: it counts its own cluster, and is not looked at
+    counted = c.other | ~c.other.any(1, keepdims=True)
+    exponents = jnp.where(counted, -c.means / t, -jnp.inf)
+    return -t * (jax.nn.logsumexp(exponents, axis=1) - jnp.log(counted.sum(1, dtype=t.dtype)))
