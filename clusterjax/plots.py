@@ -1,0 +1,284 @@
+"""Pictures of clusters, of embeddings and of episodes: each takes axes or makes them, and returns them.
+
+They need the extra `plots`. Colours are those of Okabe and Ito, which the colour-blind can tell apart; nothing is said
+by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito without yellow and black, which are hard to see on white and to tell from text
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+RIGHT, WRONG, GIVEN = "#0072B2", "#D55E00", "#999999"
+MOST_NAMES = 45
+ROW = 1.25  # the height of a row of an episode, in tiles: an image and its mark
+
+
+def silhouette_plot(
+    values: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Rousseeuw's silhouette plot: a bar for each point, sorted within its cluster, and how good each cluster is.
+
+    Wide, even blocks are clear clusters; a block that tapers to the left of zero holds points that lie nearer to
+    another cluster. At the right stand each cluster's size and mean; the dashed line is the mean of all points.
+
+    Args:
+        values: [n], the points' silhouettes, as from `silhouette_samples`.
+        labels: [n], the cluster of each point; a negative one is not drawn.
+        names: [max(labels) + 1], what to call the clusters instead of their numbers.
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: `values` and `labels` differ in length, or no label is left to draw.
+
+    Example:
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> silhouette_plot([0.9, 0.8, -0.1, 0.5], [0, 0, 1, 1]).get_xlabel()
+        'silhouette'
+
+    Source: Rousseeuw, Silhouettes: a graphical aid (1987).
+    """
+    values, labels = np.asarray(values), np.asarray(labels)
+    if values.shape != labels.shape:
+        raise ValueError(f"every point needs a label: {values.shape} values and {labels.shape} labels were given")
+    values, labels = values[labels >= 0], labels[labels >= 0]
+    if not labels.size:
+        raise ValueError("no point has a cluster: give labels that are not negative")
+    clusters = np.unique(labels)
+    if ax is None:
+        ax = _new_axes(6.5, min(14.0, max(3.0, 0.3 * clusters.size + 1)))
+    gap = max(1.0, 0.01 * labels.size)
+    bottom, middles, shares = 0.0, [], []
+    for position, cluster in enumerate(clusters):
+        own = np.sort(values[labels == cluster])[::-1]
+        edges = bottom + np.arange(own.size + 1)
+        # without snapping: rounded to whole pixels, thin bars would vanish
+        ax.stairs(own, edges, orientation="horizontal", fill=True, snap=False, color=COLOURS[position % len(COLOURS)])
+        middles.append(edges.mean())
+        shares.append(f"{own.size} | {own.mean():.2f}")
+        bottom = edges[-1] + gap
+    ax.axvline(values.mean(), color="black", linestyle="--", linewidth=1)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_ylim(bottom, -gap)
+    ax.set_xlim(min(0.0, np.floor(10 * np.nanmin(values)) / 10), 1)
+    every = -(-clusters.size // MOST_NAMES)  # of very many clusters some are named
+    ax.set_yticks(middles[::every], [_name(names, cluster) for cluster in clusters[::every]], fontsize=8)
+    beside = ax.secondary_yaxis("right")
+    beside.set_yticks(middles[::every], shares[::every], fontsize=8)
+    for axis in (ax, beside):
+        axis.tick_params(axis="y", length=0)
+    ax.set_xlabel("silhouette")
+    ax.set_ylabel("cluster")
+    ax.set_title(f"{labels.size} points, {clusters.size} clusters, mean {values.mean():.2f}", fontsize=10)
+    beside.set_ylabel("size | mean", rotation=270, labelpad=18)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    beside.spines["right"].set_visible(False)
+    return ax
+
+
+def embedding_plot(
+    points: ArrayLike,
+    labels: ArrayLike,
+    *,
+    method: Literal["umap", "tsne", "pca"] = "umap",
+    images: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    ax: Axes | None = None,
+) -> Axes:
+    """A view of the points in two dimensions: a colour and a shape for each class, and its name or a picture of it.
+
+    Points with two coordinates are drawn as they are, others are first brought down to two. UMAP and t-SNE keep
+    neighbourhoods and no distances: look for what is together, not for how far apart or how dense it is.
+
+    Args:
+        points: [n, d].
+        labels: [n], the class of each point; a negative one is drawn in grey.
+        method: how to come to two dimensions when d > 2; "umap" needs umap-learn and "tsne" scikit-learn.
+        images: [n, h, w] or [n, h, w, c] in [0, 1], where one channel is ink, drawn black: the one nearest to the
+            middle of its class stands for the class.
+        names: [max(labels) + 1], what to call the classes instead of their numbers.
+        seed: for "umap" and "tsne".
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: matplotlib, umap-learn or scikit-learn is needed and not installed.
+        ValueError: an unknown method, or `points` and `labels` differ in length.
+
+    Example:
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> import numpy as np
+        >>> ax = embedding_plot(np.eye(6), [0, 0, 0, 1, 1, 1], method="pca")
+        >>> ax.get_title()
+        '6 points, 2 classes (pca)'
+
+    Source: McInnes et al., UMAP (2018); van der Maaten & Hinton, t-SNE (2008).
+    """
+    points, labels = np.asarray(points), np.asarray(labels)
+    if len(points) != len(labels):
+        raise ValueError(f"every point needs a label: {len(points)} points and {len(labels)} labels were given")
+    flat = points if points.shape[1] == 2 else _in_two_dimensions(points, method, seed)
+    if ax is None:
+        ax = _new_axes(7.0, 7.0)
+    classes = np.unique(labels[labels >= 0])
+    ax.scatter(flat[labels < 0, 0], flat[labels < 0, 1], s=8, color=GIVEN, marker=".")
+    for position, label in enumerate(classes):
+        own = np.flatnonzero(labels == label)
+        colour = COLOURS[position % len(COLOURS)]
+        marker = MARKERS[position // len(COLOURS) % len(MARKERS)]
+        ax.scatter(flat[own, 0], flat[own, 1], s=18, color=colour, marker=marker, alpha=0.8, linewidth=0)
+        middle = np.median(flat[own], axis=0)
+        if images is None:
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "alpha": 0.85}
+            ax.text(middle[0], middle[1], _name(names, label), ha="center", va="center", fontsize=8, bbox=box)
+        else:
+            nearest = own[np.square(flat[own] - middle).sum(1).argmin()]
+            _stamp(ax, np.asarray(images)[nearest], middle, colour)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.margins(0.08)
+    suffix = "" if points.shape[1] == 2 else f" ({method})"
+    ax.set_title(f"{len(points)} points, {classes.size} classes{suffix}", fontsize=10)
+    return ax
+
+
+def episode_plot(
+    support: ArrayLike,
+    queries: ArrayLike,
+    predicted: ArrayLike,
+    true: ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """One episode as a grid of images: a row for each class, its support at the left, its queries at the right.
+
+    A query has a blue frame and a tick when it went to its class; else an orange frame, a cross and the class it was
+    taken for.
+
+    Args:
+        support: [way, shot, h, w] or [way, shot, h, w, c] in [0, 1], where one channel is ink, drawn black.
+        queries: [m, h, w] or [m, h, w, c].
+        predicted: [m], integers in [0, way): the rows that the queries were put in.
+        true: [m], integers in [0, way): the rows that they belong in.
+        names: [way], what to call the classes instead of their numbers.
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: `queries`, `predicted` and `true` differ in length.
+
+    Example:
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> ax = episode_plot(rng.random((2, 1, 8, 8)), rng.random((4, 8, 8)), [0, 1, 1, 1], [0, 0, 1, 1])
+        >>> ax.get_title()
+        '2-way 1-shot: 3 of 4 right'
+
+    Source: the setting of Lake, Salakhutdinov, Tenenbaum (2015).
+    """
+    support, queries, predicted, true = (np.asarray(a) for a in (support, queries, predicted, true))
+    if not len(queries) == len(predicted) == len(true):
+        raise ValueError(
+            f"every query needs an answer: {len(queries)} queries, {len(predicted)} predicted and {len(true)} true "
+            "classes were given"
+        )
+    way, shot = support.shape[:2]
+    columns = shot + 0.4 + np.bincount(true, minlength=way).max(initial=0)
+    if ax is None:
+        ax = _new_axes(0.5 * columns + 0.8, 0.5 * ROW * way + 0.6)
+    for row in range(way):
+        for column in range(shot):
+            _tile(ax, support[row, column], column, ROW * row, GIVEN)
+        for place, query in enumerate(np.flatnonzero(true == row)):
+            left, answer = shot + 0.4 + place, predicted[query]
+            colour, mark = (RIGHT, "✓") if answer == row else (WRONG, f"✗ {_name(names, answer)}")
+            _tile(ax, queries[query], left, ROW * row, colour)
+            text = ax.text(left + 0.45, ROW * row + 1.06, mark, ha="center", va="center", fontsize=8, color=colour)
+            text.set_family("DejaVu Sans")  # comes with matplotlib and surely has the marks
+    # imshow has fitted the axes to the last image
+    ax.set_xlim(-0.1, columns)
+    ax.set_ylim(ROW * way, -0.1)
+    ax.set_aspect("equal")
+    ax.set_yticks([ROW * row + 0.45 for row in range(way)], [_name(names, row) for row in range(way)], fontsize=8)
+    ax.set_xticks([shot / 2, (shot + 0.4 + columns) / 2], ["support", "queries"], fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(f"{way}-way {shot}-shot: {(predicted == true).sum()} of {len(true)} right", fontsize=10)
+    return ax
+
+
+def _tile(ax: Axes, image: np.ndarray, left: float, top: float, colour: str) -> None:
+    """An image of size 0.9 with a frame."""
+    from matplotlib.patches import Rectangle
+
+    ax.imshow(_coloured(image), extent=(left, left + 0.9, top + 0.9, top))
+    ax.add_patch(Rectangle((left, top), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=1.8))
+
+
+def _stamp(ax: Axes, image: np.ndarray, middle: np.ndarray, colour: str) -> None:
+    """An image of some 22 points' width, framed, above and beside a place in the data that it would else hide."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    frame = {"edgecolor": colour, "linewidth": 1.8}
+    stamp = OffsetImage(_coloured(image), zoom=22 / image.shape[1])
+    beside = {"xybox": (20, 20), "boxcoords": "offset points", "arrowprops": {"arrowstyle": "-", "color": colour}}
+    ax.add_artist(AnnotationBbox(stamp, (middle[0], middle[1]), pad=0.1, bboxprops=frame, **beside))
+
+
+def _coloured(image: np.ndarray) -> np.ndarray:
+    """[h, w, 3]: an image without colours becomes black ink on white."""
+    grey = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    return image if grey.ndim == 3 else np.repeat(np.clip(1.0 - grey, 0, 1)[..., None], 3, axis=2)
+
+
+def _in_two_dimensions(points: np.ndarray, method: str, seed: int) -> np.ndarray:
+    if method == "pca":
+        centred = points - points.mean(0)
+        return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+    try:
+        if method == "umap":
+            from umap import UMAP
+
+            # fewer neighbours than points, or it warns; one thread, for a seed needs it
+            neighbours = min(15, len(points) - 1)
+            return np.asarray(UMAP(random_state=seed, n_jobs=1, n_neighbors=neighbours).fit_transform(points))
+        if method == "tsne":
+            from sklearn.manifold import TSNE
+
+            return TSNE(random_state=seed, perplexity=min(30, (len(points) - 1) / 3)).fit_transform(points)
+    except ImportError as error:
+        raise ImportError(f"method={method!r} needs {error.name}: pip install 'clusterjax[plots]'") from error
+    raise ValueError(f"unknown method {method!r}: pass 'umap', 'tsne' or 'pca'")
+
+
+def _name(names: Sequence[str] | None, number: int) -> str:
+    return str(number) if names is None else str(names[number])
+
+
+def _new_axes(width: float, height: float) -> Axes:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'clusterjax[plots]'") from error
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
