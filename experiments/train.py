@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -141,6 +142,9 @@ def train(
     Returns:
         The encoder's structure and the variables to use.
     """
+    config = replace(
+        config, out=None, data_dir=None, overwrite=False
+    )  # where a run lies is no part of what is compiled
     graph, state = create(config)
     images = jnp.asarray(part.images)
     log = folder / "log.jsonl"

@@ -1,22 +1,42 @@
 """The experiment as a person runs it: one command, what it leaves behind, and what it says when something is wrong."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_train import part
 
-from experiments import data, omniglot, table
+from experiments import data, evaluate, figures, omniglot, table
 
 SMALL = ["--steps", "4", "--classes", "4", "--drawings", "3", "--validate-every", "2", "--episodes", "20"]
 
 
+DATASET = data.Dataset("glyphs", "scripts", part(6), part(6, seed=1), part(24, seed=2))
+
+
 @pytest.fixture(autouse=True)
 def small_data(monkeypatch, tmp_path):
-    dataset = data.Dataset("glyphs", "scripts", part(6), part(6, seed=1), part(24, seed=2))
-    monkeypatch.setattr(data, "load", lambda *arguments: dataset)
+    monkeypatch.setattr(data, "load", lambda *arguments: DATASET)
+    monkeypatch.setattr(figures, "draw", lambda *arguments: None)  # drawn once, in `drawn`
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A finished run with its pictures."""
+    folder = tmp_path_factory.mktemp("omniglot") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda *arguments: DATASET)
+        assert omniglot.main([*SMALL, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def finished(drawn, tmp_path):
+    """The same, to do with as one likes."""
+    return shutil.copytree(drawn, tmp_path / "run")
 
 
 def fails(arguments, capsys) -> str:
@@ -28,16 +48,17 @@ def fails(arguments, capsys) -> str:
     return error
 
 
-@pytest.fixture
-def finished(tmp_path):
-    folder = tmp_path / "run"
-    assert omniglot.main([*SMALL, "--out", str(folder)]) == 0
-    return folder
-
-
-def test_a_run_leaves_numbers_pictures_and_weights(finished, capsys):
+def test_a_run_leaves_numbers_and_pictures(finished):
     names = {path.name for path in finished.iterdir()}
-    assert {"results.json", "results.jsonl", "table.md", "log.jsonl", "config.json", "episodes.npz"} <= names
+    assert {
+        "results.json",
+        "results.jsonl",
+        "table.md",
+        "log.jsonl",
+        "config.json",
+        "episodes.npz",
+        "embeddings.npz",
+    } <= names
     assert {path.name for path in (finished / "pictures").iterdir()} == {
         "training.png",
         "silhouette.png",
@@ -45,7 +66,8 @@ def test_a_run_leaves_numbers_pictures_and_weights(finished, capsys):
         "episode.png",
     }
     rows = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
-    assert {(r["way"], r["shot"]) for r in rows} == {(5, 1), (5, 5), (20, 1), (20, 5)}
+    kinds = {(r["measure"], r["way"], r["shot"]) for r in rows}
+    assert kinds == {(s.measure, s.way, s.shot) for s in evaluate.SETTINGS}
     needed = (
         "experiment dataset split loss seed steps train_seconds command measure value ci95 way shot queries episodes"
     )
@@ -123,13 +145,14 @@ def test_tables_come_from_the_result_files(finished, tmp_path, monkeypatch):
     table.collect([finished, other, tmp_path / "nothing"])
     table.collect([finished])  # taken in again, it takes its own place
     rows = table.read("omniglot")
-    assert len(rows) == 8
+    assert len(rows) == 2 * len(evaluate.SETTINGS)
     text = table.rewrite("before\n<!-- results: omniglot -->\nold\n<!-- end -->\nafter\n")
     assert text.startswith("before\n<!-- results: omniglot -->\n**glyphs")
     assert text.endswith("<!-- end -->\nafter\n")
     assert "old" not in text
-    values = {(r["loss"], r["way"], r["shot"]): r["value"] for r in rows}
+    values = {(r["loss"], r["way"], r["shot"]): r["value"] for r in rows if r["measure"] == "accuracy"}
     for value in values.values():
         assert f"{value:.2f}" in text
     difference = values["silhouette", 20, 1] - values["prototypical", 20, 1]
-    assert f"{difference:+.2f}"[:-1] in text.split("Paired")[1]
+    printed = [float(cell.split()[0]) for cell in text.split("Paired")[1].splitlines()[4].split("|")[4:8]]
+    assert abs(printed[2] - difference) < 0.011
