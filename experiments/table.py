@@ -147,7 +147,28 @@ def omniglot() -> str:
     return "\n\n".join(parts)
 
 
-SECTIONS = {"omniglot": omniglot}
+def benchmarks() -> str:
+    """A table for each file under `benchmarks/results/`, as measured."""
+    parts = []
+    for file in sorted((ROOT.parent / "benchmarks" / "results").glob("*.jsonl")):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        where = ("device", "jax")
+        columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in where]
+        lines = ["| " + " | ".join(key.replace("_", " ") for key in columns) + " |", "|---" * len(columns) + "|"]
+        lines += ["| " + " | ".join(written(row.get(key)) for key in columns) + " |" for row in rows]
+        place = f"`python -m benchmarks.{file.stem}` on {rows[0]['device']}, jax {rows[0]['jax']}:"
+        parts += [place, "\n".join(lines)]
+    return "\n\n".join(parts)
+
+
+def written(value: object) -> str:
+    """A cell: numbers to three digits, nothing where nothing was measured."""
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+SECTIONS = {"omniglot": omniglot, "benchmarks": benchmarks}
 
 
 def rewrite(text: str) -> str:
