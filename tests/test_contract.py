@@ -1,0 +1,229 @@
+"""What every public function of points and labels keeps; a new one joins by being public.
+
+A function is taken in by its signature: its second parameter is `labels`. Those of another shape stand in `OTHERS`, each
+with the reason.
+"""
+
+import inspect
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import clusterjax
+from clusterjax import losses
+
+N, D, K = 24, 3, 3
+
+
+def data(seed=0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(K), N // K)
+    return (rng.normal(size=(K, D))[labels] + 0.7 * rng.normal(size=(N, D))).astype(dtype), labels.astype(np.int32)
+
+
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (clusterjax, losses)
+    for name in module.__all__
+    if inspect.isfunction(getattr(module, name))
+}
+OTHERS = {
+    "clusterjax.pairwise_distances": "takes no labels; tests/test_distances.py",
+    "clusterjax.soft_silhouette_score": "takes weights for labels; tests/test_silhouette.py",
+}
+FUNCTIONS = {
+    name: partial(function, num_clusters=K)
+    for name, function in PUBLIC.items()
+    if list(inspect.signature(function).parameters)[1:2] == ["labels"]
+}
+every = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+
+
+def same(ours, theirs, tolerance=1e-5):
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def total(function):
+    """The sum of all that a function returns in floats: something to take a gradient of."""
+
+    def of(*arguments, **options):
+        leaves = jax.tree.leaves(function(*arguments, **options))
+        return sum((leaf.sum() for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)), jnp.zeros(()))
+
+    return of
+
+
+def by_point(result, kept):
+    """What a function returns, of the points that take part."""
+    return jax.tree.map(lambda a: np.asarray(a)[kept] if np.ndim(a) and len(a) == N else a, result)
+
+
+def test_every_public_function_is_covered_or_named():
+    assert FUNCTIONS.keys() | OTHERS.keys() == PUBLIC.keys()
+    assert len(FUNCTIONS) >= 7
+
+
+@pytest.mark.parametrize("function", PUBLIC.values(), ids=PUBLIC.keys())
+def test_docstring_says_all_of_it(function):
+    text = inspect.getdoc(function)
+    assert text
+    for part in ("Args:", "Returns:", "Raises:", "Example:", ">>>", "Source:", "NaN"):
+        assert part in text, f"no {part}"
+    for parameter in inspect.signature(function).parameters:
+        assert f"{parameter}:" in text, f"nothing about {parameter}"
+    keyword_only = [p.kind == p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values()]
+    assert keyword_only == sorted(keyword_only)
+    assert keyword_only[-1]
+
+
+@every
+def test_jit_changes_nothing(function):
+    x, labels = data()
+    same(jax.jit(function)(x, labels), function(x, labels))
+
+
+@every
+def test_vmap_is_a_loop(function):
+    batches = [data(seed) for seed in range(3)]
+    together = jax.vmap(function)(*(jnp.stack(arrays) for arrays in zip(*batches, strict=True)))
+    for i, (x, labels) in enumerate(batches):
+        same(jax.tree.map(lambda a, i=i: a[i], together), function(x, labels))
+
+
+@every
+def test_masked_is_removed_whatever_the_row_holds(function):
+    x, labels = data()
+    kept = np.arange(N) % 5 != 2
+    spoilt = np.where(kept[:, None], x, np.nan).astype(np.float32)
+    expected = function(x[kept], labels[kept])
+    same(by_point(function(spoilt, labels, where=kept), kept), expected)
+    same(by_point(function(spoilt, np.where(kept, labels, -1)), kept), expected)
+
+
+@every
+def test_masked_rows_have_zero_gradient_and_spoil_none(function):
+    x, labels = data()
+    kept = np.arange(N) % 5 != 2
+    spoilt = np.where(kept[:, None], x, np.nan).astype(np.float32)
+    gradient = np.asarray(jax.grad(total(partial(function, where=kept)))(spoilt, labels))
+    np.testing.assert_array_equal(gradient[~kept], 0)
+    same(gradient[kept], jax.grad(total(function))(x[kept], labels[kept]), 1e-4)
+
+
+@every
+def test_names_of_clusters_do_not_matter(function):
+    x, labels = data()
+    swapped = np.array([2, 0, 1], np.int32)[labels]
+    ours, theirs = (function(x, given) for given in (labels, swapped))
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        if np.shape(a) == (K,):
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b)[[2, 0, 1]], rtol=1e-5, atol=1e-6)
+        elif jnp.issubdtype(a.dtype, jnp.floating):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        else:  # ids of clusters
+            np.testing.assert_array_equal(np.array([2, 0, 1])[np.asarray(a)], b)
+
+
+@every
+def test_empty_clusters_are_skipped(function):
+    x, labels = data()
+    for a, b in zip(
+        jax.tree.leaves(function.func(x, labels, num_clusters=K + 2)), jax.tree.leaves(function(x, labels)), strict=True
+    ):
+        np.testing.assert_allclose(np.asarray(a)[:K] if np.shape(a) == (K + 2,) else a, b, rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_the_number_of_clusters_is_found_when_labels_are_known_and_asked_for_when_not(function):
+    x, labels = data()
+    same(function.func(x, labels), function(x, labels))
+    with pytest.raises(ValueError, match="num_clusters="):
+        jax.jit(function.func)(x, labels)
+
+
+@every
+def test_kinds_of_numbers(function):
+    x, labels = data()
+    expected = function(x, labels)
+    same(function(jnp.asarray(x, jnp.bfloat16), labels), function(x.astype(jnp.bfloat16).astype(np.float32), labels))
+    with jax.enable_x64(True):
+        double = function(x.astype(np.float64), labels)
+        for a, b in zip(jax.tree.leaves(double), jax.tree.leaves(expected), strict=True):
+            if jnp.issubdtype(b.dtype, jnp.floating):
+                assert a.dtype == np.float64
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@every
+def test_a_second_call_compiles_nothing(function):
+    function(*data())
+    with jax.log_compiles(False), count_compilations() as compiled:
+        function(*data(seed=1))
+    assert compiled == []
+
+
+class count_compilations:
+    """What is compiled meanwhile."""
+
+    def __enter__(self):
+        self.compiled = []
+        self.listen = lambda event, *_, **__: (
+            self.compiled.append(event) if event.endswith("backend_compile_duration") else None
+        )
+        jax.monitoring.register_event_duration_secs_listener(self.listen)
+        return self.compiled
+
+    def __exit__(self, *_):
+        jax.monitoring.unregister_event_duration_listener(self.listen)
+
+
+def test_the_count_of_compilations_counts():
+    with count_compilations() as compiled:
+        jax.jit(lambda x: x * 3 + 1)(jnp.ones(7)).block_until_ready()
+    assert compiled
+
+
+@every
+@pytest.mark.parametrize("case", ["duplicates", "all one point", "singletons", "ties"])
+def test_gradients_are_finite_at_the_corners(function, case):
+    x, labels = data()
+    if case == "duplicates":
+        x[1], x[9] = x[0], x[0]
+    elif case == "all one point":
+        x[:] = 1
+    elif case == "singletons":
+        labels[:] = 0
+        labels[0], labels[1] = 1, 2
+    else:
+        x = np.round(x)
+    assert np.isfinite(jax.grad(total(function))(x, labels)).all()
+
+
+@every
+def test_nan_in_nan_out(function):
+    x, labels = data()
+    x[3, 1] = np.nan
+    floats = [a for a in jax.tree.leaves(function(x, labels)) if jnp.issubdtype(a.dtype, jnp.floating)]
+    assert any(np.isnan(a).any() for a in floats)
+    for scalar in (a for a in floats if np.ndim(a) == 0):
+        assert np.isnan(scalar)
+
+
+@every
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda x, labels: (x[:-1], labels), ValueError),
+        (lambda x, labels: (x[:, 0], labels), ValueError),
+        (lambda x, labels: (x, labels + 1), ValueError),
+        (lambda x, labels: (x, labels.astype(np.float32)), TypeError),
+    ],
+    ids=["lengths differ", "one dimension", "label too large", "labels are floats"],
+)
+def test_bad_input_gets_a_sentence(function, change, error):
+    with pytest.raises(error, match=" "):
+        function(*change(*data()))
