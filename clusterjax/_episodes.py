@@ -9,6 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from clusterjax.distances import is_traced
+from clusterjax.partition import members
+
 
 def check(labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters) -> None:
     """Refuse what cannot be drawn, with the number that can; nothing about values is known under a trace."""
@@ -19,14 +22,11 @@ def check(labels, groups, where, way, shot, queries, num_episodes, replacement, 
         raise ValueError(f"way={way} is more than the {num_clusters} classes there are: lower way")
     if groups is not None and not replacement:
         raise ValueError("disjoint episodes within groups are not offered: evaluate each group apart, by `where`")
-    if any(isinstance(a, jax.core.Tracer) for a in (labels, groups, where)):
+    if is_traced(labels, groups, where):
         return
-    labels = np.asarray(labels)
-    kept = labels >= 0 if where is None else (labels >= 0) & np.asarray(where)
-    if groups is not None:
-        groups = np.asarray(groups)
-        kept &= groups >= 0
-    sizes = np.bincount(labels[kept], minlength=num_clusters)
+    labels, groups = np.asarray(labels), np.zeros(len(labels), int) if groups is None else np.asarray(groups)
+    where = (labels >= 0) & (groups >= 0) & (True if where is None else np.asarray(where))
+    sizes = np.bincount(labels[where])
     classes = np.flatnonzero(sizes)
     if way > classes.size:
         raise ValueError(f"way={way} is more than the {classes.size} classes that have members: lower way")
@@ -36,13 +36,12 @@ def check(labels, groups, where, way, shot, queries, num_episodes, replacement, 
             f"shot + queries = {shot + queries} is more than the {sizes[smallest]} drawings of class {smallest}, the "
             "smallest: lower shot or queries, or leave small classes out by `where`"
         )
-    if groups is not None:
-        pairs = np.unique(np.stack([labels[kept], groups[kept]]), axis=1)
-        if pairs.shape[1] > classes.size:
-            raise ValueError("every class must be in one group: give the classes of each group labels of their own")
-        largest = np.unique(pairs[1], return_counts=True)[1].max()
-        if way > largest:
-            raise ValueError(f"way={way} is more than the {largest} classes of the largest group: lower way")
+    classes, groups = np.unique(np.stack([labels[where], groups[where]]), axis=1)
+    if np.unique(classes).size < classes.size:
+        raise ValueError("every class must be in one group: give the classes of each group labels of their own")
+    largest = np.unique(groups, return_counts=True)[1].max()
+    if way > largest:
+        raise ValueError(f"way={way} is more than the {largest} classes of the largest group: lower way")
     if not replacement:
         most = _most_disjoint(sizes // (shot + queries), way)
         if num_episodes > most:
@@ -65,10 +64,9 @@ def sample(
     key, labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters
 ) -> tuple[jax.Array, jax.Array]:
     """Rows of the support [num_episodes, way, shot] and of the queries [num_episodes, way, queries]."""
-    labels = members(labels, where)
+    labels = members(labels, where, num_clusters)
     if groups is not None:
-        groups = jnp.asarray(groups, int)
-        labels = members(labels, groups >= 0)
+        labels = members(labels, groups >= 0, num_clusters)
     if replacement:
         rows = _sample_independent(key, labels, groups, way, shot + queries, num_episodes, num_clusters)
     else:
@@ -79,14 +77,13 @@ def sample(
 def _sample_independent(key, labels, groups, way, size, num_episodes, num_clusters) -> jax.Array:
     """Rows [num_episodes, way, size]: draw a group, `way` of its classes, `size` rows of each."""
     rows = _bucket(labels, num_clusters)
-    group_of_class = jnp.where(rows.sizes > 0, 0, -1)
+    group_of_class = jnp.zeros(num_clusters, int)
     if groups is not None:
-        group_of_class = jax.ops.segment_max(groups, behind(labels, num_clusters), num_clusters)
         # there are never more groups than classes, so class ids can number them
-        numbered = jnp.unique(group_of_class, size=num_clusters, return_inverse=True)[1]
-        group_of_class = jnp.where(group_of_class < 0, -1, numbered)
-    classes = _bucket(group_of_class, num_clusters)
-    eligible = _bucket(jnp.where(classes.sizes >= way, 0, -1), 1)
+        of_class = jax.ops.segment_max(groups, labels, num_clusters)
+        group_of_class = jnp.unique(of_class, size=num_clusters, return_inverse=True)[1]
+    classes = _bucket(jnp.where(rows.sizes > 0, group_of_class, num_clusters), num_clusters)
+    eligible = _bucket(jnp.where(classes.sizes >= way, 0, 1), 1)
 
     def episode(bits):
         group = _draw(bits[:1], eligible, jnp.array(0))[0]
@@ -103,7 +100,7 @@ def _sample_disjoint(key, labels, way, size, num_episodes, num_clusters) -> jax.
     class_order, row_order = jnp.split(jax.random.uniform(order_key, (num_clusters + labels.size,)), [num_clusters])
     rows = _bucket(labels, num_clusters)
     # a row's draw belongs to its place among the sorted rows, where those that take no part come last
-    shuffle = jnp.lexsort((row_order, behind(labels, num_clusters)[rows.order]))
+    shuffle = jnp.lexsort((row_order, labels[rows.order]))
     rows = rows._replace(order=rows.order[shuffle])
     blocks = _even_shares(class_order, jnp.minimum(rows.sizes // size, num_episodes), num_episodes * way, num_episodes)
 
@@ -140,8 +137,7 @@ class Buckets(NamedTuple):
 
 
 def _bucket(ids: jax.Array, num_buckets: int) -> Buckets:
-    """Items with a negative id are in no bucket."""
-    ids = behind(ids, num_buckets)
+    """Items with the id `num_buckets` are in no bucket: the sort puts them last, the scatter drops them."""
     sizes = jnp.zeros(num_buckets, int).at[ids].add(1, mode="drop")
     return Buckets(jnp.argsort(ids, stable=True), jnp.cumsum(sizes) - sizes, sizes)
 
@@ -168,14 +164,3 @@ def _draw(bits: jax.Array, buckets: Buckets, bucket: jax.Array) -> jax.Array:
         return jnp.where((steps > i) & (draws >= draws[i]), draws + 1, draws)
 
     return _pick(buckets, bucket, jax.lax.fori_loop(0, bits.size - 1, make_room, draws))
-
-
-def members(labels, where) -> jax.Array:
-    """Labels with -1 where the mask is False."""
-    labels = jnp.asarray(labels, int)  # unsigned ones would have no -1
-    return labels if where is None else jnp.where(where, labels, -1)
-
-
-def behind(ids: jax.Array, num_buckets: int) -> jax.Array:
-    """Negative ids moved past the last bucket, where a sort puts them last and a scatter drops them."""
-    return jnp.where(ids < 0, num_buckets, ids)

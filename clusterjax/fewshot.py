@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from clusterjax._episodes import behind, check, members, sample
+from clusterjax._episodes import check, sample
 from clusterjax.distances import as_points, precomputed, resolve
-from clusterjax.partition import count_clusters
+from clusterjax.partition import check_points, count_clusters, members
 from clusterjax.typing import Labels, Mask, Metric, Points
 
 
@@ -84,7 +84,9 @@ def prototypes(
 
     Source: Snell, Swersky, Zemel, Prototypical networks for few-shot learning (2017).
     """
-    return _prototypes(embeddings, labels, where, count_clusters(labels, num_clusters, where))
+    k = count_clusters(labels, num_clusters, where)
+    check_points(embeddings, len(labels), resolve("euclidean"))
+    return _prototypes(embeddings, labels, where, k)
 
 
 def sample_episodes(
@@ -213,6 +215,7 @@ def evaluate(
         num_clusters=num_clusters,
         where=where,
     )
+    check_points(embeddings, len(labels), metric)
     return _evaluate(embeddings, episodes, metric)
 
 
@@ -256,7 +259,7 @@ def _mean_and_ci95(values: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @partial(jax.jit, static_argnames="num_clusters")
 def _prototypes(x, labels, where, num_clusters):
-    x, ids = as_points(x), behind(members(labels, where), num_clusters)
+    x, ids = as_points(x), members(labels, where, num_clusters)
     # segment sums, not a product with one-hot weights: 0 * NaN would carry a NaN into every class
     sums = jax.ops.segment_sum(x, ids, num_clusters)
     return sums / jax.ops.segment_sum(jnp.ones_like(x[:, :1]), ids, num_clusters)

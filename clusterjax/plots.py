@@ -214,8 +214,9 @@ def episode_plot(
             left, answer = shot + 0.4 + place, predicted[query]
             colour, mark = (RIGHT, "✓") if answer == row else (WRONG, f"✗ {_name(names, answer)}")
             _tile(ax, queries[query], left, ROW * row, colour)
-            text = ax.text(left + 0.45, ROW * row + 1.06, mark, ha="center", va="center", fontsize=8, color=colour)
-            text.set_family("DejaVu Sans")  # comes with matplotlib and surely has the marks
+            # a font that comes with matplotlib and surely has the marks
+            style = {"ha": "center", "va": "center", "fontsize": 8, "fontfamily": "DejaVu Sans", "color": colour}
+            ax.text(left + 0.45, ROW * row + 1.06, mark, fontdict=style)
     # imshow has fitted the axes to the last image
     ax.set_xlim(-0.1, columns)
     ax.set_ylim(ROW * way, -0.1)

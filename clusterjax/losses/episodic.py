@@ -7,8 +7,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import as_points, precomputed, ratio, resolve
-from clusterjax.partition import clean, count_clusters, weights
+from clusterjax.distances import as_points, matmul, precomputed, ratio, resolve
+from clusterjax.partition import centroids, check_points, clean, count_clusters, weights
 from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
 
 
@@ -61,6 +61,7 @@ def prototypical_loss(
     if num_support is not None and num_support < 1:
         raise ValueError(f"num_support must be at least 1, or None for leave-one-out, not {num_support}")
     k = count_clusters(labels, num_clusters, where)
+    check_points(embeddings, len(labels), metric)
     return _prototypical(embeddings, labels, where, metric, k, num_support)
 
 
@@ -73,11 +74,12 @@ def _prototypical(x, labels, where, metric, num_clusters, num_support):
     place = (jnp.cumsum(w, axis=0) * w).sum(1)
     support = w if num_support is None else jnp.where((place <= num_support)[:, None], w, 0)
     sizes = support.sum(0)
-    sums = jnp.matmul(support.T, x, precision=jax.lax.Precision.HIGHEST)
-    distances = metric(x, ratio(sums, sizes[:, None]))
+    centres = centroids(x, support)
+    distances = metric(x, centres)
     if num_support is None:
         own_size = w @ sizes
-        others = ratio(jnp.matmul(w, sums, precision=jax.lax.Precision.HIGHEST) - x, own_size[:, None] - 1)
+        own = matmul(w, centres)
+        others = own + ratio(own - x, own_size[:, None] - 1)  # without x itself
         to_others = jax.vmap(lambda a, b: metric(a[None], b[None])[0, 0])(x, others)
         distances = jnp.where(w > 0, to_others[:, None], distances)
         is_query = own_size > 1

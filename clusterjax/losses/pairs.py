@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import as_points, pairwise_distances, ratio, resolve
-from clusterjax.partition import clean, count_clusters, weights
+from clusterjax.partition import check_points, clean, count_clusters, weights
 from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
 
 
@@ -56,8 +56,9 @@ def nca_loss(
     """
     if isinstance(temperature, int | float) and not temperature > 0:
         raise ValueError(f"temperature must be positive, not {temperature}")
-    k = count_clusters(labels, num_clusters, where)
-    return _nca(embeddings, labels, where, resolve(metric), temperature, k)
+    k, metric = count_clusters(labels, num_clusters, where), resolve(metric)
+    check_points(embeddings, len(labels), metric, where)
+    return _nca(embeddings, labels, where, metric, temperature, k)
 
 
 @partial(jax.jit, static_argnames="num_clusters")
@@ -67,7 +68,7 @@ def _nca(x, labels, where, metric, temperature, num_clusters):
     similarity = -pairwise_distances(clean(x, w, metric), metric=metric) / temperature
     present = w.sum(1) > 0
     others = present[:, None] & present[None, :] & ~jnp.eye(x.shape[0], dtype=bool)
-    partners = others & (w @ w.T > 0)
+    partners = others & (labels[:, None] == labels[None, :])
     # the lowest float and not -inf: a point without others then has a finite value, and no gradient
     far = jnp.finfo(x.dtype).min
     to_others = jax.nn.logsumexp(jnp.where(others, similarity, far), axis=1)
