@@ -273,7 +273,7 @@ def _in_two_dimensions(points: np.ndarray, method: str, seed: int) -> np.ndarray
     raise ValueError(f"unknown method {method!r}: pass 'umap', 'tsne' or 'pca'")
 
 
-def _name(names: Sequence[str] | None, number: int) -> str:
+def _name(names: Sequence[str] | None, number: int | np.integer) -> str:
     return str(number) if names is None else str(names[number])
 
 
