@@ -1,6 +1,6 @@
 """The only label algebra: labels and a mask become weights [n, k], one-hot rows, and zero rows for who takes no part.
 
-Everything that compares every point with every other goes through `distance_sums`, a row block at a time, forward and
+Everything that compares every point with every other goes through `distance_sums`, a tile at a time, forward and
 backward: memory is O(n * block) however many points there are.
 """
 
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from math import isqrt
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +34,9 @@ from clusterjax.distances import (
 )
 from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Sums, Weights
 
-# Distances held at a time: 4 MB in float32, which stays in a core's cache and is still wide enough to vectorise.
-BLOCK_ELEMENTS = 2**20
-
-Rows = TypeVar("Rows")
+# Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
+# to the root to the sums.
+BLOCK_ELEMENTS = 2**18
 
 
 def count_clusters(labels: Labels, num_clusters: int | None, where: Mask | None) -> int:
@@ -161,95 +162,125 @@ def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = N
         to_centroids = squared_euclidean(x, centroids(x, w))
         return sizes * to_centroids + (w * to_centroids).sum(0, keepdims=True)
     if metric.func is euclidean:
-        return _euclidean_sums(x - jax.lax.stop_gradient(present_mean(x, w)), w, own)
+        blocks = _cut(x - jax.lax.stop_gradient(present_mean(x, w)), w, own, width=1)
+        return _euclidean_sums(blocks).reshape(-1, w.shape[1])[: len(x)]
 
-    def sums(block: tuple[jax.Array, jax.Array]) -> jax.Array:
-        rows, ids = block
-        return _total(_others(metric(x, rows), ids), w, own).T
+    def sums(rows: _Block, columns: _Block) -> jax.Array:
+        return _total(_others(metric(columns.x, rows.x), columns, rows), columns).T
 
-    # any function at all: JAX differentiates each block, and may hold an array [block, n, d] meanwhile
-    return _by_blocks(sums, (x, jnp.arange(len(x))), width=len(x) * x.shape[1], least=8)
+    # any function at all: JAX differentiates each tile, and may hold an array [block, block, d] meanwhile
+    blocks = _cut(x, w, own, width=x.shape[1])
+    return _by_tiles(sums, blocks, blocks).reshape(-1, w.shape[1])[: len(x)]
 
 
-def _euclidean_sums_by_blocks(x: Array, w: Weights, own: Members | None) -> Sums:
+class _Block(NamedTuple):
+    """Points along one side of a tile, with their place in the partition; all blocks when there is one more axis.
+
+    Attributes:
+        x: [block, d].
+        w: [block, k], weights.
+        own: [block], `members`, or None where the weights are soft.
+        ids: [block], which rows of the data they are.
+    """
+
+    x: jax.Array
+    w: jax.Array
+    own: jax.Array | None
+    ids: jax.Array
+
+
+def _cut(x: jax.Array, w: Weights, own: Members | None, *, width: int) -> _Block:
+    """All points in blocks of one size: a tile of two has BLOCK_ELEMENTS numbers, `width` of them for a pair."""
+    n = len(x)
+    count = -(-n // max(isqrt(BLOCK_ELEMENTS // max(width, 1)), 8))
+    extra = -n % count  # points that are there already, of no cluster
+    x = jnp.pad(x, ((0, extra), (0, 0)), mode="edge")
+    w = jnp.pad(w, ((0, extra), (0, 0)))
+    own = None if own is None else jnp.pad(own, (0, extra), constant_values=w.shape[1])
+    return jax.tree.map(lambda a: a.reshape(count, -1, *a.shape[1:]), _Block(x, w, own, jnp.arange(n + extra)))
+
+
+def _euclidean_sums_by_tiles(blocks: _Block) -> jax.Array:
     """The sums for points that are centred: one product, one root and one addition for each pair."""
-    left, right = gram_factors(x)
 
-    def sums(block: tuple[jax.Array, jax.Array]) -> jax.Array:
-        rows, ids = block
-        return _total(_euclidean_block(left, rows, ids), w, own).T
+    def sums(rows: _Block, columns: _Block) -> jax.Array:
+        return _total(_others(_euclidean(columns.x, rows.x), columns, rows), columns).T
 
-    return _by_blocks(sums, (right, jnp.arange(len(x))), width=len(x), least=32)
+    return _by_tiles(sums, blocks, blocks)
 
 
-def _euclidean_sums_forward(x: Array, w: Weights, own: Members | None):
-    return _euclidean_sums_by_blocks(x, w, own), (x, w, own)
+def _euclidean_sums_forward(blocks: _Block):
+    return _euclidean_sums_by_tiles(blocks), blocks
 
 
-def _euclidean_sums_backward(saved, cotangent: Sums):
-    """One more blocked pass, which computes the distances again.
+def _euclidean_sums_backward(blocks: _Block, cotangent: jax.Array):
+    """One more pass over the tiles, which computes the distances again.
 
     D_ij appears in the sums of i and, the metric being symmetric, equally in those of j. Both uses together weigh it by
-    M_ij = g_i . w_j + w_i . g_j, so dx_i needs only row i of M and D: nothing is added up across blocks.
+    M_ij = g_i . w_j + w_i . g_j, so dx_i needs row i of M and D alone: a second product for each pair, and no third.
     """
-    x, w, own = saved
-    left, _ = gram_factors(x)
 
-    def gradients(block: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
-        rows, w_rows, g_rows, own_rows, ids = block
-        distances, pull = jax.vjp(lambda rows: _euclidean_block(left, gram_factors(rows)[1], ids), rows)
-        uses = _spread(g_rows.T, w, own) + _spread(cotangent.T, w_rows, None if own is None else own_rows).T
-        to_w = jnp.zeros_like(w_rows) if own is not None else matmul(distances.T, cotangent)
+    def gradients(rows: tuple[_Block, jax.Array], columns: tuple[_Block, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        (i, g_i), (j, g_j) = rows, columns
+        distances, pull = jax.vjp(lambda x: _others(_euclidean(x, j.x), i, j), i.x)
+        uses = _spread(g_i.T, j).T + _spread(g_j.T, i)
+        to_w = matmul(distances, g_j) if i.own is None else jnp.zeros_like(i.w)
         return pull(uses)[0], to_w
 
-    own_rows = jnp.zeros(len(x), jnp.int32) if own is None else own
-    blocks = (x, w, cotangent, own_rows, jnp.arange(len(x)))
-    return *_by_blocks(gradients, blocks, width=len(x), least=32), None
+    to_x, to_w = _by_tiles(gradients, (blocks, cotangent), (blocks, cotangent))
+    return (blocks._replace(x=to_x, w=to_w, own=None, ids=None),)
 
 
-_euclidean_sums = jax.custom_vjp(_euclidean_sums_by_blocks)
+_euclidean_sums = jax.custom_vjp(_euclidean_sums_by_tiles)
 _euclidean_sums.defvjp(_euclidean_sums_forward, _euclidean_sums_backward)
 
 
-def _euclidean_block(left: jax.Array, right: jax.Array, ids: jax.Array) -> jax.Array:
-    return _others(safe_sqrt(gram_squared(left, right)), ids)
+def _euclidean(x: jax.Array, y: jax.Array) -> jax.Array:
+    return safe_sqrt(gram_squared(gram_factors(x)[0], gram_factors(y)[1]))
 
 
-def _others(distances: jax.Array, ids: jax.Array) -> jax.Array:
-    """Distances [n, block], with 0 for a point to itself."""
-    return jnp.where(jnp.arange(len(distances))[:, None] == ids[None, :], 0, distances)
+def _others(distances: jax.Array, rows: _Block, columns: _Block) -> jax.Array:
+    """Distances, with 0 for a point to itself."""
+    return jnp.where(rows.ids[:, None] == columns.ids[None, :], 0, distances)
 
 
-def _total(distances: jax.Array, w: Weights, own: Members | None) -> jax.Array:
-    """[n, block] to [k, block]: each cluster's sum over its members."""
-    if own is None:
-        return matmul(w.T, distances)
+def _total(distances: jax.Array, block: _Block) -> jax.Array:
+    """[block, m] to [k, m]: each cluster's sum over its members."""
+    if block.own is None:
+        return matmul(block.w.T, distances)
     return jax.lax.platform_dependent(
         distances,
-        w,
-        own,
+        block.w,
+        block.own,
         cpu=lambda distances, w, own: jax.ops.segment_sum(distances, own, w.shape[1]),
         # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
         default=lambda distances, w, own: matmul(w.T, distances),
     )
 
 
-def _spread(values: jax.Array, w: Weights, own: Members | None) -> jax.Array:
-    """[k, block] to [n, block], the transpose of `_total`: to each member its cluster's value."""
-    return matmul(w, values) if own is None else values.at[own].get(mode="fill", fill_value=0)
+def _spread(values: jax.Array, block: _Block) -> jax.Array:
+    """[k, m] to [block, m], the transpose of `_total`: to each member its cluster's value."""
+    if block.own is None:
+        return matmul(block.w, values)
+    return values.at[block.own].get(mode="fill", fill_value=0)
 
 
-def _by_blocks(function: Callable[[Rows], Any], rows: Rows, *, width: int, least: int) -> Any:
-    """`function` over blocks of rows, each recomputed in a backward pass; `width` is what one row takes."""
-    n = len(jax.tree.leaves(rows)[0])
-    count = -(-n // max(BLOCK_ELEMENTS // max(width, 1), least))
-    if count <= 1:
-        return function(rows)
-    size = -(-n // count)
+def _by_tiles(function: Callable[[Any, Any], Any], rows: Any, columns: Any) -> Any:
+    """Sum over blocks of columns of `function(row block, column block)`, for each block of rows; [blocks, block, ...].
 
-    def cut(a: jax.Array) -> jax.Array:
-        padded = jnp.pad(a, ((0, count * size - n),) + ((0, 0),) * (a.ndim - 1))
-        return padded.reshape(count, size, *a.shape[1:])
+    Each tile is computed again in a backward pass.
+    """
+    first = jax.tree.map(lambda a: a[0], columns)
+    if len(jax.tree.leaves(columns)[0]) == 1:
+        return jax.tree.map(lambda a: a[None], function(jax.tree.map(lambda a: a[0], rows), first))
+    again = partial(jax.checkpoint, prevent_cse=False)
+    tile = again(function)
 
-    out = jax.lax.map(jax.checkpoint(function, prevent_cse=False), jax.tree.map(cut, rows))
-    return jax.tree.map(lambda a: a.reshape(count * size, *a.shape[2:])[:n], out)
+    def row(block: Any) -> Any:
+        def add(total: Any, column: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, tile(block, column)), None
+
+        zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(function, block, first))
+        return jax.lax.scan(add, zero, columns)[0]
+
+    return jax.lax.map(again(row), rows)
