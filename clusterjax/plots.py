@@ -7,7 +7,7 @@ by colour alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -93,7 +93,7 @@ def embedding_plot(
     points: ArrayLike,
     labels: ArrayLike,
     *,
-    method: Literal["umap", "tsne", "pca"] = "umap",
+    method: str = "umap",
     images: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     seed: int = 0,
@@ -107,7 +107,7 @@ def embedding_plot(
     Args:
         points: [n, d].
         labels: [n], the class of each point; a negative one is drawn in grey.
-        method: how to come to two dimensions when d > 2; "umap" needs umap-learn and "tsne" scikit-learn.
+        method: "umap", "tsne" or "pca", to come to two dimensions when d is not 2.
         images: [n, h, w] or [n, h, w, c] in [0, 1], where one channel is ink, drawn black: the one nearest to the
             middle of its class stands for the class.
         names: [max(labels) + 1], what to call the classes instead of their numbers.
@@ -209,7 +209,7 @@ def episode_plot(
         ax = _new_axes(0.5 * columns + 0.8, 0.5 * ROW * way + 0.6)
     for row in range(way):
         for column in range(shot):
-            _tile(ax, support[row, column], column, ROW * row, GIVEN)
+            _tile(ax, support[row, column], float(column), ROW * row, GIVEN)
         for place, query in enumerate(np.flatnonzero(true == row)):
             left, answer = shot + 0.4 + place, predicted[query]
             colour, mark = (RIGHT, "✓") if answer == row else (WRONG, f"✗ {_name(names, answer)}")

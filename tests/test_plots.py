@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="no point has a cluster"):
         plots.silhouette_plot([0.5, 0.2], [-1, -1])
     with pytest.raises(ValueError, match="unknown method 'mds'"):
-        plots.embedding_plot(np.eye(3), [0, 0, 1], method="mds")  # pyright: ignore[reportArgumentType]
+        plots.embedding_plot(np.eye(3), [0, 0, 1], method="mds")
     with pytest.raises(ValueError, match="every point needs a label"):
         plots.embedding_plot(np.eye(3), [0, 0])
     with pytest.raises(ValueError, match="every query needs an answer"):
