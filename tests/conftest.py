@@ -1,6 +1,7 @@
-"""What holds for every test: strict promotion, annotations that are run (see pyproject.toml), one tolerance a dtype."""
+"""What holds for every test: strict promotion of kinds and ranks."""
 
 import jax
+import jaxtyping
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -12,3 +13,11 @@ def x64():
     """Double precision inside one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations not run inside one test, as for a user: they would refuse bad input before the function does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,7 +1,7 @@
 """What every public function of points and labels keeps; a new one joins by being public.
 
-A function is taken in by its signature: its second parameter is `labels`. Those of another shape stand in `OTHERS`, each
-with the reason.
+A function is taken in by its signature: its second parameter is `labels`. Those of another shape stand in `OTHERS`,
+each with the reason.
 """
 
 import inspect

@@ -103,5 +103,5 @@ def test_masked_rows_get_no_gradient_and_nan_stays_nan():
 
 
 def test_bad_temperature_is_refused():
-    with pytest.raises(ValueError, match="temperature must be positive, not 0.0"):
+    with pytest.raises(ValueError, match=r"temperature must be positive, not 0.0"):
         nca_loss(np.ones((4, 2)), np.array([0, 0, 1, 1]), temperature=0.0)

@@ -1,0 +1,157 @@
+"""The silhouette loss against sklearn, against loops, and its gradient against finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracles import distances
+from sklearn.metrics import silhouette_score as sklearn_score
+
+from clusterjax.losses.validity import silhouette_loss
+
+LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3])  # the last class a singleton
+
+
+def points(seed=0, dtype=np.float32):
+    return np.random.default_rng(seed).normal(size=(10, 3)).astype(dtype)
+
+
+def by_loops(x, labels, nearest):
+    """Silhouettes with `nearest` of the mean distances to the other classes in the place of their minimum."""
+    d, s = distances(x.astype(float)), np.zeros(len(x))
+    for i, label in enumerate(labels):
+        own = [d[i, j] for j in range(len(x)) if labels[j] == label and j != i]
+        if own:
+            b = nearest(np.array([d[i, labels == c].mean() for c in sorted(set(labels)) if c != label]))
+            s[i] = (b - np.mean(own)) / max(b, np.mean(own))
+    return s
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+def test_value_against_sklearn(metric):
+    x = points()
+    expected = (1 - sklearn_score(x, LABELS, metric=metric)) / 2
+    np.testing.assert_allclose(silhouette_loss(x, LABELS, metric=metric), expected, rtol=1e-5)
+
+
+def test_precomputed_distances():
+    d = distances(points().astype(float)).astype(np.float32)
+    loss = silhouette_loss(d, LABELS, metric="precomputed")
+    np.testing.assert_allclose(loss, silhouette_loss(points(), LABELS), rtol=1e-5)
+
+
+def test_macro_weighs_classes_alike():
+    s = by_loops(points(), LABELS, np.min)
+    expected = (1 - np.mean([s[c == LABELS].mean() for c in range(4)])) / 2
+    np.testing.assert_allclose(silhouette_loss(points(), LABELS, average="macro"), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("target", [0.9, -0.9])
+def test_target_is_approached_from_either_side(target):
+    expected = abs(target - sklearn_score(points(), LABELS))
+    np.testing.assert_allclose(silhouette_loss(points(), LABELS, target=target), expected, rtol=1e-5)
+    np.testing.assert_allclose(silhouette_loss(points(), LABELS, target=jnp.float32(target)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 5.0])
+def test_temperature_against_loops(temperature):
+    s = by_loops(points(), LABELS, lambda d: -temperature * np.log(np.mean(np.exp(-d / temperature))))
+    loss = silhouette_loss(points(), LABELS, temperature=temperature)
+    np.testing.assert_allclose(loss, (1 - s.mean()) / 2, rtol=1e-5)
+
+
+def test_temperature_goes_from_the_mean_to_the_minimum():
+    x = points()
+    mean = (1 - by_loops(x, LABELS, np.mean).mean()) / 2
+    minimum = (1 - by_loops(x, LABELS, np.min).mean()) / 2
+    losses = [float(silhouette_loss(x, LABELS, temperature=t)) for t in (1e4, 1.0, 0.1, 1e-4)]
+    assert mean < losses[1] < losses[2] < minimum  # the smaller b, the larger the loss
+    np.testing.assert_allclose(losses[-1], minimum, rtol=1e-3)
+    np.testing.assert_allclose(losses[0], mean, rtol=1e-2)
+
+
+def test_every_class_takes_part_in_the_gradient_of_a_soft_minimum():
+    # one pair and two singletons, which have no silhouette of their own: the farther one matters to a soft minimum only
+    x, labels = np.array([[0.0], [1.0], [4.0], [6.0]], dtype=np.float32), np.array([0, 0, 1, 2])
+    assert float(jax.grad(silhouette_loss)(x, labels)[3, 0]) == 0
+    assert float(jax.grad(silhouette_loss)(x, labels, temperature=2.0)[3, 0]) < 0
+
+
+@pytest.mark.parametrize("temperature", [None, 0.5])
+def test_masked_points_are_as_removed_whatever_they_hold(temperature):
+    x, where = points(), np.arange(10) != 4
+    where[7] = False
+    expected, gradient = jax.value_and_grad(silhouette_loss)(x[where], LABELS[where], temperature=temperature)
+    x[~where] = np.nan
+    for labels, mask in ((LABELS, where), (np.where(where, LABELS, -1), None)):
+        loss, ours = jax.value_and_grad(silhouette_loss)(x, labels, where=mask, temperature=temperature)
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)
+        np.testing.assert_allclose(ours[where], gradient, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(ours[~where], 0)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(10, int), np.arange(10), np.full(10, -1)])
+@pytest.mark.parametrize("options", [{}, {"target": 0.9, "temperature": 0.5}])
+def test_nothing_to_compare_is_zero_with_zero_gradient(labels, options):
+    loss, gradient = jax.value_and_grad(silhouette_loss)(points(), labels, **options)
+    assert float(loss) == 0
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "squared_euclidean", "cosine", "manhattan"])
+@pytest.mark.parametrize("temperature", [None, 0.5])
+def test_a_collapsed_embedding_is_one_half_with_zero_gradient(metric, temperature):
+    x = np.full((10, 3), 0.7, np.float32)
+    loss, gradient = jax.value_and_grad(silhouette_loss)(x, LABELS, metric=metric, temperature=temperature)
+    np.testing.assert_allclose(loss, 0.5, atol=1e-6)
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"average": "macro", "metric": "cosine"},
+        {"target": 0.9, "metric": "squared_euclidean"},
+        {"temperature": 0.5},
+        {"temperature": 0.5, "average": "macro", "metric": "manhattan"},
+    ],
+)
+def test_gradient_against_finite_differences(options, x64):
+    x, step = points(dtype=np.float64), 1e-6
+
+    def loss(x):
+        return float(silhouette_loss(x, LABELS, **options))
+
+    expected = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        there = np.zeros_like(x)
+        there[index] = step
+        expected[index] = (loss(x + there) - loss(x - there)) / (2 * step)
+    gradient = jax.grad(lambda x: silhouette_loss(x, LABELS, **options))(x)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_scale_leaves_the_loss_and_divides_the_gradient():
+    loss, gradient = jax.value_and_grad(silhouette_loss)(points(), LABELS)
+    for scale in (1e-3, 64.0):
+        scaled, its_gradient = jax.value_and_grad(silhouette_loss)(np.float32(scale) * points(), LABELS)
+        np.testing.assert_allclose(scaled, loss, rtol=1e-5)
+        np.testing.assert_allclose(scale * its_gradient, gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"target": 1.5}, "target must be a mean silhouette, in"),
+        ({"temperature": 0.0}, "temperature must be positive, not 0.0"),
+        ({"average": "weighted"}, "average must be 'micro'"),
+        ({"metric": "euclid"}, "unknown metric 'euclid'"),
+        ({"num_clusters": 3}, "label 3 is out of range"),
+        ({"labels": LABELS[:9]}, "9 labels for 10 points"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence) as raised:
+        silhouette_loss(points(), **{"labels": LABELS, **options})
+    assert "\n" not in str(raised.value)
