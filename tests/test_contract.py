@@ -213,6 +213,7 @@ def test_nan_in_nan_out(function):
         assert np.isnan(scalar)
 
 
+@pytest.mark.usefixtures("unchecked")
 @every
 @pytest.mark.parametrize(
     ("change", "error"),

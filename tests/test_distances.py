@@ -205,6 +205,7 @@ def test_another_matrix_of_mahalanobis_compiles_nothing():
     assert module._pairwise._cache_size() == size
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [

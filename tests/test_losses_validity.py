@@ -140,6 +140,7 @@ def test_scale_leaves_the_loss_and_divides_the_gradient():
         np.testing.assert_allclose(scale * its_gradient, gradient, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

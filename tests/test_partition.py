@@ -60,6 +60,7 @@ def test_clusters_are_counted_among_who_takes_part():
     assert count_clusters(jnp.array([-1, -1]), None, None) == 1
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("labels", "k", "where", "error", "sentence"),
     [
@@ -81,6 +82,7 @@ def test_traced_labels_need_their_number_of_clusters():
         jax.jit(lambda labels: count_clusters(labels, None, None))(LABELS)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("x", "metric", "sentence"),
     [
