@@ -95,7 +95,11 @@ def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
         data are rounding noise and count as 0.
     """
     x, y = as_points(x), as_points(y)
-    centre = jax.lax.stop_gradient(y.mean(0, keepdims=True))  # distances do not depend on it, so neither do gradients
+    # Distances do not depend on the centre, so neither do gradients. Around one point first, which is exact: points all
+    # in one place become zeros, and not the rounding of their mean.
+    one = jax.lax.stop_gradient(y[:1])
+    x, y = x - one, y - one
+    centre = jax.lax.stop_gradient(y.mean(0, keepdims=True))
     return gram_squared(gram_factors(x - centre)[0], gram_factors(y - centre)[1])
 
 
@@ -138,7 +142,7 @@ def mahalanobis(*, precision: Array | None = None, covariance: Array | None = No
     Raises:
         ValueError: neither or both are given, or the matrix is not symmetric and positive definite (NaN when traced).
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> metric = mahalanobis(covariance=jnp.diag(jnp.array([4.0, 1.0])))
         >>> pairwise_distances(jnp.array([[0.0, 0.0], [4.0, 0.0]]), metric=metric).tolist()
@@ -244,7 +248,7 @@ def pairwise_distances(x: Points, y: OtherPoints | None = None, *, metric: Metri
         ValueError: an unknown metric, arrays that are not two-dimensional, different numbers of features, a `y` with
             precomputed distances, a function that gives neither a number nor a block.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> pairwise_distances(jnp.array([[0.0, 0.0], [3.0, 4.0]])).tolist()
         [[0.0, 5.0], [5.0, 0.0]]

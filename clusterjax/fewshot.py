@@ -77,7 +77,7 @@ def prototypes(
     Raises:
         ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> prototypes(jnp.array([[0.0, 0.0], [2.0, 4.0], [9.0, 9.0]]), jnp.array([0, 0, 1])).tolist()
         [[1.0, 2.0], [9.0, 9.0]]
@@ -134,7 +134,7 @@ def sample_episodes(
         ValueError: more ways than classes, more drawings than the smallest class has, more disjoint episodes than
             the data give, a class in two groups, a count below one.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> labels = jnp.repeat(jnp.arange(6), 4)
         >>> episodes = sample_episodes(jax.random.key(0), labels, way=3, shot=1, queries=2, num_episodes=10)
@@ -191,7 +191,7 @@ def evaluate(
     Raises:
         ValueError: as `sample_episodes`; or the metric is "precomputed".
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> labels = jnp.repeat(jnp.arange(6), 8)
         >>> result = evaluate(jax.random.key(0), jax.nn.one_hot(labels, 6), labels, way=5, shot=1, queries=5)
@@ -236,7 +236,7 @@ def paired_difference(a: EpisodeResult, b: EpisodeResult) -> PairedDifference:
     Raises:
         ValueError: the results have different numbers of episodes.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> labels = jnp.repeat(jnp.arange(6), 8)
         >>> good, bad = jax.nn.one_hot(labels, 6), jnp.zeros((48, 6))

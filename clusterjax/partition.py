@@ -113,9 +113,10 @@ def weights(labels: Labels, num_clusters: int, where: Mask | None, dtype: jnp.dt
 
 
 def present_mean(x: Array, w: Weights) -> jax.Array:
-    """Mean of the rows that take part, which the others cannot spoil: [1, d]."""
+    """Mean of the rows that take part, which the others cannot spoil: [1, d]. Of equal rows it is that row exactly."""
     present = (w != 0).any(1, keepdims=True)
-    return ratio(jnp.where(present, x, 0).sum(0, keepdims=True), present.sum(dtype=x.dtype))
+    one = jax.lax.stop_gradient(jnp.where(present, x, 0)[present.argmax()][None, :])
+    return one + ratio(jnp.where(present, x - one, 0).sum(0, keepdims=True), present.sum(dtype=x.dtype))
 
 
 def clean(x: Array, w: Weights, metric: Partial) -> jax.Array:
@@ -158,11 +159,11 @@ def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = N
         return distance_sums(matmul(x, metric.args[0]), w, Partial(euclidean), own)
     if metric.func is squared_euclidean:
         # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
-        x = x - jax.lax.stop_gradient(present_mean(x, w))
-        to_centroids = squared_euclidean(x, centroids(x, w))
+        x = _centred(x, w)
+        to_centroids = _squared_euclidean(x, centroids(x, w))
         return sizes * to_centroids + (w * to_centroids).sum(0, keepdims=True)
     if metric.func is euclidean:
-        blocks = _cut(x - jax.lax.stop_gradient(present_mean(x, w)), w, own, width=1)
+        blocks = _cut(_centred(x, w), w, own, width=1)
         return _euclidean_sums(blocks).reshape(-1, w.shape[1])[: len(x)]
 
     def sums(rows: _Block, columns: _Block) -> jax.Array:
@@ -187,6 +188,14 @@ class _Block(NamedTuple):
     w: jax.Array
     own: jax.Array | None
     ids: jax.Array
+
+
+def _centred(x: jax.Array, w: Weights) -> jax.Array:
+    """Points around the mean of those that take part."""
+    # Around one of them first, which is exact: points all in one place become zeros, not the rounding of their mean.
+    one = jnp.take(x, (w != 0).any(1).argmax(), axis=0)[None]
+    x = x - jax.lax.stop_gradient(one)
+    return x - jax.lax.stop_gradient(present_mean(x, w))
 
 
 def _cut(x: jax.Array, w: Weights, own: Members | None, *, width: int) -> _Block:
@@ -235,8 +244,13 @@ _euclidean_sums = jax.custom_vjp(_euclidean_sums_by_tiles)
 _euclidean_sums.defvjp(_euclidean_sums_forward, _euclidean_sums_backward)
 
 
+def _squared_euclidean(x: jax.Array, y: jax.Array) -> jax.Array:
+    """For points centred already: centred again, those all in one place would be measured by their rounding."""
+    return gram_squared(gram_factors(x)[0], gram_factors(y)[1])
+
+
 def _euclidean(x: jax.Array, y: jax.Array) -> jax.Array:
-    return safe_sqrt(gram_squared(gram_factors(x)[0], gram_factors(y)[1]))
+    return safe_sqrt(_squared_euclidean(x, y))
 
 
 def _others(distances: jax.Array, rows: _Block, columns: _Block) -> jax.Array:

@@ -44,7 +44,7 @@ def silhouette_plot(
         ImportError: matplotlib is not installed.
         ValueError: `values` and `labels` differ in length, or no label is left to draw.
 
-    Example:
+    Examples:
         >>> import matplotlib; matplotlib.use("agg")
         >>> silhouette_plot([0.9, 0.8, -0.1, 0.5], [0, 0, 1, 1]).get_xlabel()
         'silhouette'
@@ -121,7 +121,7 @@ def embedding_plot(
         ImportError: matplotlib, umap-learn or scikit-learn is needed and not installed.
         ValueError: an unknown method, or `points` and `labels` differ in length.
 
-    Example:
+    Examples:
         >>> import matplotlib; matplotlib.use("agg")
         >>> import numpy as np
         >>> ax = embedding_plot(np.eye(6), [0, 0, 0, 1, 1, 1], method="pca")
@@ -187,7 +187,7 @@ def episode_plot(
         ImportError: matplotlib is not installed.
         ValueError: `queries`, `predicted` and `true` differ in length.
 
-    Example:
+    Examples:
         >>> import matplotlib; matplotlib.use("agg")
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
@@ -274,7 +274,7 @@ def _in_two_dimensions(points: np.ndarray, method: str, seed: int) -> np.ndarray
 
 
 def _name(names: Sequence[str] | None, number: int | np.integer) -> str:
-    return str(number) if names is None else str(names[number])
+    return str(number) if names is None else str(names[int(number)])
 
 
 def _new_axes(width: float, height: float) -> Axes:

@@ -178,7 +178,7 @@ def silhouette_samples(
             metric.
         TypeError: labels that are not integers, a mask that is not boolean.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0]])
         >>> [round(float(s), 4) for s in silhouette_samples(x, jnp.array([0, 0, 1, 1]))]
@@ -220,7 +220,7 @@ def silhouette_score(
         ValueError: as `silhouette_samples`; or another average.
         TypeError: labels that are not integers, a mask that is not boolean.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0]])
         >>> round(float(silhouette_score(x, jnp.array([0, 0, 1, 1]))), 4)
@@ -264,7 +264,7 @@ def simplified_silhouette_score(
         ValueError: as `silhouette_score`; or precomputed distances.
         TypeError: labels that are not integers, a mask that is not boolean.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0]])
         >>> round(float(simplified_silhouette_score(x, jnp.array([0, 0, 1, 1]))), 4)
@@ -310,7 +310,7 @@ def silhouette_summary(
         ValueError: as `silhouette_samples`.
         TypeError: labels that are not integers, a mask that is not boolean.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0], [9.0]])
         >>> summary = silhouette_summary(x, jnp.array([0, 0, 1, 1, 2]))
@@ -348,7 +348,7 @@ def soft_silhouette_score(
             do not fit; an unknown metric.
         TypeError: a mask that is not boolean.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x, labels = jnp.array([[0.0], [1.0], [4.0], [6.0]]), jnp.array([0, 0, 1, 1])
         >>> round(float(soft_silhouette_score(x, jnp.eye(2)[labels])), 4)

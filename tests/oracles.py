@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 
 
 def distances(x, metric="euclidean"):
-    return cdist(x, x, {"squared_euclidean": "sqeuclidean", "manhattan": "cityblock"}.get(metric, metric))
+    return cdist(x, x, {"squared_euclidean": "sqeuclidean", "manhattan": "cityblock"}.get(metric, metric))  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def silhouette(d, labels):

@@ -71,7 +71,7 @@ def test_every_public_function_is_covered_or_named():
 def test_docstring_says_all_of_it(function):
     text = inspect.getdoc(function)
     assert text
-    for part in ("Args:", "Returns:", "Raises:", "Example:", ">>>", "Source:", "NaN"):
+    for part in ("Args:", "Returns:", "Raises:", "Examples:", ">>>", "Source:", "NaN"):
         assert part in text, f"no {part}"
     for parameter in inspect.signature(function).parameters:
         assert f"{parameter}:" in text, f"nothing about {parameter}"

@@ -36,7 +36,7 @@ def test_two_blocks_against_scipy(metric):
     x, y = points(7), points(5, seed=1)
     np.testing.assert_allclose(
         pairwise_distances(x, y, metric=metric),
-        cdist(x.astype(float), y.astype(float), SCIPY.get(metric, metric)),
+        cdist(x.astype(float), y.astype(float), SCIPY.get(metric, metric)),  # pyright: ignore[reportCallIssue, reportArgumentType]
         rtol=1e-5,
         atol=1e-6,
     )
@@ -60,7 +60,7 @@ def test_euclidean_against_loops():
 def test_an_offset_of_a_thousand_spreads_costs_no_digits(metric):
     x, y = points(8, 4, offset=1000), points(6, 4, seed=1, offset=1000)
     for a, b in ((x, y), (x, None)):
-        expected = cdist(a.astype(float), (a if b is None else b).astype(float), SCIPY.get(metric, metric))
+        expected = cdist(a.astype(float), (a if b is None else b).astype(float), SCIPY.get(metric, metric))  # pyright: ignore[reportCallIssue, reportArgumentType]
         np.testing.assert_allclose(pairwise_distances(a, b, metric=metric), expected, rtol=2e-5, atol=2e-6)
 
 
@@ -200,9 +200,9 @@ def test_the_same_metric_is_traced_once():
 
 def test_another_matrix_of_mahalanobis_compiles_nothing():
     pairwise_distances(points(), metric=mahalanobis(precision=np.eye(3)))
-    size = module._pairwise._cache_size()
+    size = module._pairwise._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
     pairwise_distances(points(), metric=mahalanobis(precision=2 * np.eye(3)))
-    assert module._pairwise._cache_size() == size
+    assert module._pairwise._cache_size() == size  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -118,7 +118,7 @@ def test_a_collapsed_embedding_is_one_half_with_zero_gradient(metric, temperatur
     ],
 )
 def test_gradient_against_finite_differences(options, x64):
-    x, step = points(dtype=np.float64), 1e-6
+    x, step = points(dtype=np.float64), 1e-6  # pyright: ignore[reportArgumentType]
 
     def loss(x):
         return float(silhouette_loss(x, LABELS, **options))

@@ -45,7 +45,7 @@ def prototypical_loss(
         ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing; an
             unknown or "precomputed" metric; `num_support` below 1.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x = jnp.array([[0.0], [0.0], [9.0], [9.0]])
         >>> round(float(prototypical_loss(x, jnp.array([0, 0, 1, 1]))), 4)

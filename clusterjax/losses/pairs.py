@@ -43,7 +43,7 @@ def nca_loss(
         ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing; an
             unknown metric; a temperature that is not positive.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x = jnp.array([[0.0], [0.0], [9.0], [9.0]])
         >>> round(float(nca_loss(x, jnp.array([0, 0, 1, 1]))), 4)

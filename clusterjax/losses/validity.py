@@ -54,7 +54,7 @@ def silhouette_loss(
             a target or temperature out of range, an unknown metric.
         TypeError: labels that are not integers, a mask that is not boolean.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> x, labels = jnp.array([[0.0], [1.0], [4.0], [6.0]]), jnp.array([0, 0, 1, 1])
         >>> round(float(silhouette_loss(x, labels)), 4)
