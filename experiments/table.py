@@ -158,7 +158,7 @@ def benchmarks() -> str:
         lines += ["| " + " | ".join(written(row.get(key)) for key in columns) + " |" for row in rows]
         place = f"`python -m benchmarks.{file.stem}` on {rows[0]['device']}, jax {rows[0]['jax']}:"
         parts += [place, "\n".join(lines)]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or "Not measured yet."
 
 
 def written(value: object) -> str:
