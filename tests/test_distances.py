@@ -143,12 +143,12 @@ def test_a_zero_vector_is_at_cosine_distance_one_from_all():
 
 def test_safe_sqrt_and_its_derivatives():
     derivative = jax.grad(safe_sqrt)
-    for x in (0.0, -1.0):
+    for x in jnp.array([0.0, -1.0]):
         assert [float(f(x)) for f in (safe_sqrt, derivative, jax.grad(derivative))] == [0, 0, 0]
-    for x in (0.25, 4.0):
+    for x in jnp.array([0.25, 4.0]):
         expected = [x**0.5, 0.5 * x**-0.5, -0.25 * x**-1.5]
         np.testing.assert_allclose([f(x) for f in (safe_sqrt, derivative, jax.grad(derivative))], expected, rtol=1e-6)
-    assert np.isnan(safe_sqrt(np.nan))
+    assert np.isnan(safe_sqrt(jnp.array(np.nan)))
 
 
 def test_ratio_and_its_gradients():
