@@ -1,4 +1,4 @@
-"""What holds for every test of the package: strict promotion of kinds and ranks. Flax and optax promote as they like."""
+"""What holds for every test of the package: strict promotion of kinds and ranks, which Flax and optax do not keep."""
 
 import jax
 import jaxtyping
