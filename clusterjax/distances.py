@@ -166,7 +166,12 @@ def mahalanobis(*, precision: Array | None = None, covariance: Array | None = No
 
 def whitened_euclidean(factor: jax.Array, x: Points, y: OtherPoints) -> Distances:
     """Euclidean distances after a linear map, which is what Mahalanobis distances are."""
-    return euclidean(matmul(as_points(x), factor), matmul(as_points(y), factor))
+    return euclidean(whitened(as_points(x), factor), whitened(as_points(y), factor))
+
+
+def whitened(x: jax.Array, factor: jax.Array) -> jax.Array:
+    """Points after the linear map, in their own precision, whatever that of the map."""
+    return matmul(x, factor.astype(x.dtype))
 
 
 def precomputed(x: Array, y: Array) -> jax.Array:

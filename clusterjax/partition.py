@@ -30,6 +30,7 @@ from clusterjax.distances import (
     safe_sqrt,
     squared_euclidean,
     unit_rows,
+    whitened,
     whitened_euclidean,
 )
 from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Sums, Weights
@@ -156,7 +157,7 @@ def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = N
         itself = w * (1 - (unit * unit).sum(1, keepdims=True))  # 1 for a zero vector
         return above_noise(sizes - matmul(unit, matmul(unit.T, w)) - itself, sizes)
     if metric.func is whitened_euclidean:
-        return distance_sums(matmul(x, metric.args[0]), w, Partial(euclidean), own)
+        return distance_sums(whitened(x, *metric.args), w, Partial(euclidean), own)
     if metric.func is squared_euclidean:
         # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
         x = _centred(x, w)

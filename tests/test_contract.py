@@ -52,7 +52,7 @@ def total(function):
 
     def of(*arguments, **options):
         leaves = jax.tree.leaves(function(*arguments, **options))
-        return sum((leaf.sum() for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)), jnp.zeros(()))
+        return sum(leaf.sum() for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating))
 
     return of
 
