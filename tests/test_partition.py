@@ -115,6 +115,19 @@ def test_sums_against_loops_in_blocks_and_in_one(metric, monkeypatch):
     np.testing.assert_allclose(distance_sums(x, w, resolve(metric), own), expected, rtol=2e-5)
 
 
+def far_from_itself(a, b):
+    return 1 + jnp.abs(a - b).sum()
+
+
+@pytest.mark.parametrize("elements", [64, partition.BLOCK_ELEMENTS])
+def test_a_point_is_apart_from_itself_whatever_the_metric_says(elements, monkeypatch):
+    monkeypatch.setattr(partition, "BLOCK_ELEMENTS", elements)
+    x, (labels, w) = points(), one_hot()
+    expected = loops(1 + oracle(x.astype(float), "manhattan"), np.asarray(w, float))
+    for own in (None, members(labels, None, 4)):
+        np.testing.assert_allclose(distance_sums(x, w, resolve(far_from_itself), own), expected, rtol=2e-5)
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
 def test_small_blocks_are_several(metric, monkeypatch):
     _, w = one_hot()
