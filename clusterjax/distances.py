@@ -1,7 +1,8 @@
 """Distances between two blocks of points, [n, d] and [m, d] -> [n, m].
 
 Here are the package's only square root, only epsilon and only guarded division, because each is a place where
-gradients turn into NaN: `safe_sqrt`, `above_noise`, `ratio`. At coincident points every metric has zero gradient.
+gradients turn into NaN: `safe_sqrt`, `above_noise`, `ratio`. At coincident points every metric has zero gradient. A
+minimum over an axis that is differentiated is `row_minimum`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,23 @@ def _(primals, tangents):
     return root, tangents[0] * ratio(jnp.full_like(root, 0.5), root)
 
 
+@jax.custom_jvp
+def row_minimum(x: jax.Array) -> jax.Array:
+    """Minimum over the last axis; its gradient goes to the first entry that has it. NaN where there is one.
+
+    JAX's own gradient goes to the entries that equal the minimum. A fused program may compute them a second time,
+    rounded differently: then none does, and the gradient is lost. An index is always one of them.
+    """
+    return x.min(-1)
+
+
+@row_minimum.defjvp
+def _(primals, tangents):
+    (x,), (tangent,) = primals, tangents
+    first = jax.nn.one_hot(x.argmin(-1), x.shape[-1], dtype=bool)
+    return row_minimum(x), jnp.where(first, tangent, 0).sum(-1)
+
+
 def magnitude(x: jax.Array) -> jax.Array:
     """Absolute value, with zero gradient at 0, where JAX's own has 1."""
     return x * jnp.sign(x)
@@ -57,7 +75,7 @@ def matmul(x: Array, y: Array) -> jax.Array:
     return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
 
-def is_traced(*arrays: Array | None) -> bool:
+def is_traced(*arrays: object) -> bool:
     """Whether any of the values is not known yet: inside jit, vmap or grad."""
     return any(isinstance(array, Tracer) for array in arrays)
 
@@ -125,7 +143,7 @@ def manhattan(x: Points, y: OtherPoints) -> Distances:
 
 def chebyshev(x: Points, y: OtherPoints) -> Distances:
     """Chebyshev distances, `max_f |x_f - y_f|`."""
-    return magnitude(as_points(x)[:, None, :] - as_points(y)[None, :, :]).max(-1)
+    return -row_minimum(-magnitude(as_points(x)[:, None, :] - as_points(y)[None, :, :]))
 
 
 def mahalanobis(*, precision: Array | None = None, covariance: Array | None = None) -> Partial:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from clusterjax.distances import as_points, is_traced, matmul, precomputed, ratio, resolve
+from clusterjax.distances import as_points, is_traced, matmul, precomputed, ratio, resolve, row_minimum
 from clusterjax.partition import (
     centroids,
     check_points,
@@ -114,7 +114,7 @@ def values(c: Comparison, nearest: jax.Array) -> Scores:
 
 def nearest_other(c: Comparison) -> Scores:
     """b, the smallest mean distance to another cluster; infinite where there is none."""
-    return jnp.where(c.other, c.means, jnp.inf).min(1)
+    return row_minimum(jnp.where(c.other, c.means, jnp.inf))
 
 
 def average_values(s: Scores, w: Weights, average: Average) -> Scalar:
@@ -401,7 +401,7 @@ def _simplified(
 def _summary(x: Points, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> SilhouetteSummary:
     c = compare(x, labels, where, metric, num_clusters)
     elsewhere = jnp.where(c.other, c.means, jnp.inf)
-    s = jnp.where(c.compared.any(), values(c, elsewhere.min(1)), jnp.nan)
+    s = jnp.where(c.compared.any(), values(c, row_minimum(elsewhere)), jnp.nan)
     sizes = c.w.sum(0)
 
     def mean(of: jax.Array) -> PerCluster:
@@ -432,8 +432,8 @@ def _soft(x: Points, weights: Weights, where: Mask | None, metric: Partial) -> S
     a = ratio(distance_sums(x, w, metric), mass)
     elsewhere = jnp.where(present, a, jnp.inf)
     nearest = jax.nn.one_hot(elsewhere.argmin(1), w.shape[1], dtype=bool)
-    second = jnp.where(nearest, jnp.inf, elsewhere).min(1, keepdims=True)
-    b = jnp.where(nearest, second, elsewhere.min(1, keepdims=True))  # the nearest cluster's nearest other is the second
+    first, second = row_minimum(elsewhere)[:, None], row_minimum(jnp.where(nearest, jnp.inf, elsewhere))[:, None]
+    b = jnp.where(nearest, second, first)  # the nearest cluster's nearest other is the second
     compared = present & (present.sum(1, keepdims=True) > 1)
     b = jnp.where(compared, b, a)
     s = jnp.where(compared, ratio(b - a, jnp.maximum(a, b)), 0)

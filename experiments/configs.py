@@ -33,15 +33,20 @@ class Config:
     """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
     ~/tensorflow_datasets."""
     out: Path | None = None
-    """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<steps>."""
+    """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<config>, and what differs from
+    that config."""
     overwrite: bool = False
     """Start anew in a folder that holds another run; what it holds is deleted."""
 
-    loss: Annotated[str, tyro.conf.arg(metavar="silhouette|prototypical|nca|none|MODULE:FUNCTION")] = "silhouette"
+    loss: Annotated[str, tyro.conf.arg(metavar="silhouette|silhouette_ratio|prototypical|nca|none|MODULE:FUNCTION")] = (
+        "silhouette"
+    )
     """The loss to train with; none leaves the encoder untrained; module:function is a function of your own,
     f(embeddings, labels, *, num_clusters) -> scalar."""
     metric: str | None = None
     """Distance in the loss, where another than its own default is wanted."""
+    power: float | None = None
+    """Of silhouette_ratio: the higher, the more the drawings that are nearest to another class decide."""
     temperature: float | None = None
     """Of nca; of the soft minimum over the other clusters in the silhouette."""
     target: float | None = None
@@ -58,9 +63,9 @@ class Config:
 
     steps: int = 700
     """Training steps."""
-    classes: int = 60
-    """Classes in a batch."""
-    drawings: int = 6
+    classes: int = 120
+    """Classes in a batch. Every loss wants many classes with few drawings."""
+    drawings: int = 3
     """Drawings of each class in a batch."""
     learning_rate: float = 2e-3
     """Adam's rate at the start; it falls to zero along a cosine."""

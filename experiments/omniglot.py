@@ -16,7 +16,9 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,9 +38,12 @@ from experiments.configs import CONFIGS, Config
 
 LOSSES = {
     "silhouette": losses.silhouette_loss,
+    "silhouette_ratio": losses.silhouette_ratio_loss,
     "prototypical": losses.prototypical_loss,
     "nca": losses.nca_loss,
 }
+OPTIONS = ("metric", "power", "temperature", "target", "average")  # settings that are the loss's own
+HIDDEN = ("data_dir", "out", "overwrite")  # settings that say where a run lies, not what it is
 
 
 def parse(arguments: Sequence[str] | None) -> Config:
@@ -62,11 +67,7 @@ def find_loss(config: Config) -> Callable[..., jax.Array]:
             raise train.RunError(f"--loss {config.loss}: {error}.") from error
     else:
         raise train.RunError(f"--loss {config.loss}: choose one of {', '.join(LOSSES)}, none, or MODULE:FUNCTION.")
-    options = {
-        option: getattr(config, option)
-        for option in ("metric", "temperature", "target", "average")
-        if getattr(config, option) is not None
-    }
+    options = {option: value for option in OPTIONS if (value := getattr(config, option)) is not None}
     unknown = options.keys() - inspect.signature(function).parameters.keys()
     if unknown:
         raise train.RunError(f"--loss {config.loss} takes no --{' or --'.join(sorted(unknown))}; leave it out.")
@@ -85,13 +86,19 @@ def name(config: Config) -> str:
     return "untrained" if config.encoder == "conv4" else "pixels"
 
 
+def run_name(config: Config, dataset: data.Dataset) -> str:
+    """A folder's name that says what the run is: two runs of different settings have different names."""
+    known, others = changed(config)
+    told = ("dataset", "split", "encoder", "loss", "seed")
+    differences = [f"{field}={value}" for field, value in others.items() if field not in told]
+    parts = [dataset.name, dataset.split, name(config), f"seed{config.seed}", known, *differences]
+    return re.sub(r"[^\w.=+-]", ".", "-".join(parts))
+
+
 def run_folder(config: Config, dataset: data.Dataset) -> Path:
     """The folder of this run, new or to be gone on with; one that holds another run only if that may be deleted."""
-    steps = config.steps if is_trained(config) else 0
-    run = f"{dataset.name}-{dataset.split}-{name(config).replace(':', '.')}-seed{config.seed}-{steps}"
-    folder = config.out or Path("runs/omniglot") / run
-    settings = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("out", "overwrite", "data_dir")}
-    settings |= {"experiment": "omniglot", "dataset": dataset.name, "split": dataset.split}
+    folder = config.out or Path("runs/omniglot") / run_name(config, dataset)
+    settings = {"experiment": "omniglot", **describe_settings(config, dataset)}
     file = folder / "config.json"
     found = json.loads(file.read_text()) if file.exists() else {}
     ours = found.get("experiment") == "omniglot"
@@ -110,6 +117,12 @@ def run_folder(config: Config, dataset: data.Dataset) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     evaluate.write(file, json.dumps(settings, indent=1) + "\n")
     return folder
+
+
+def describe_settings(config: Config, dataset: data.Dataset) -> dict:
+    """Every setting that the numbers depend on, and the data that were found."""
+    settings = {field: value for field, value in dataclasses.asdict(config).items() if field not in HIDDEN}
+    return settings | {"dataset": dataset.name, "split": dataset.split}
 
 
 def check(config: Config, part: data.Part) -> None:
@@ -154,41 +167,58 @@ def describe_run(config: Config, dataset: data.Dataset, folder: Path) -> dict:
     """What each row of the result file says of the run."""
     log = folder / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    options = [
-        f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
-        for option, value in changed(config).items()
+    config = dataclasses.replace(config, dataset=dataset.name)  # what was found, where the settings said auto
+    known, others = changed(config)
+    options = ({"config": known} if known != "quick" else {}) | others
+    flags = [
+        f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}") for option, value in options.items()
     ]
     return {
         "experiment": "omniglot",
-        "run": folder.name,
-        "dataset": dataset.name,
-        "split": dataset.split,
+        "run": run_name(config, dataset),
+        **describe_settings(config, dataset),
         "loss": name(config),
-        "seed": config.seed,
         "steps": config.steps if is_trained(config) else 0,
-        "classes": config.classes,
-        "drawings": config.drawings,
-        "train_on": config.train_on,
         "train_seconds": round(sum(line["seconds"] for line in lines)),
-        "command": " ".join(["python experiments/omniglot.py", *options]),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "command": " ".join(["python experiments/omniglot.py", *flags]),
+        "commit": commit(),
+        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}, {cores()} cores",
         "jax": jax.__version__,
     }
 
 
-def changed(config: Config) -> dict:
-    """The settings that differ from the nearest named ones, those first: what one types to run this again."""
-    hidden = {"data_dir", "out", "overwrite"}
+def changed(config: Config) -> tuple[str, dict]:
+    """The nearest named settings, and what differs from them: what one types to run this again."""
     differences = {
         known: {
             field.name: getattr(config, field.name)
             for field in dataclasses.fields(Config)
-            if field.name not in hidden and getattr(config, field.name) != getattr(defaults, field.name)
+            if field.name not in HIDDEN and getattr(config, field.name) != getattr(defaults, field.name)
         }
         for known, defaults in CONFIGS.items()
     }
     nearest = min(differences, key=lambda known: len(differences[known]))
-    return ({"config": nearest} if nearest != "quick" else {}) | differences[nearest]
+    return nearest, differences[nearest]
+
+
+def commit() -> str:
+    """The commit of the code that runs, with a + where files differ from it; empty outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", "../clusterjax", ".")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(config: Config, console: Console) -> Path:

@@ -144,7 +144,7 @@ def omniglot() -> str:
         parts += [f"**{dataset}, split {split}** (accuracy % on classes never seen)", accuracies(chosen)]
         if differences := paired(chosen):
             parts += ["Paired differences in points:", differences]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or "Not measured yet."
 
 
 def benchmarks() -> str:

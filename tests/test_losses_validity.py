@@ -7,7 +7,7 @@ import pytest
 from oracles import distances
 from sklearn.metrics import silhouette_score as sklearn_score
 
-from clusterjax.losses.validity import silhouette_loss
+from clusterjax.losses.validity import silhouette_loss, silhouette_ratio_loss
 
 LABELS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3])  # the last class a singleton
 
@@ -156,3 +156,62 @@ def test_bad_input_is_told_in_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence) as raised:
         silhouette_loss(points(), **{"labels": LABELS, **options})
     assert "\n" not in str(raised.value)
+
+
+def ratio_by_loops(x, labels, power, metric="euclidean"):
+    """Cross-entropy of (mean distance)^-p, over p, point by point; a negative label takes no part."""
+    d, terms = distances(x.astype(float), metric), []
+    for i, label in enumerate(labels):
+        own = [d[i, j] for j in range(len(x)) if labels[j] == label and j != i]
+        others = [d[i, labels == c].mean() for c in sorted(set(labels)) if c not in (label, -1)]
+        if label >= 0 and own and others:
+            likely = np.array([np.mean(own), *others]) ** -power
+            terms.append(-np.log(likely[0] / likely.sum()) / power)
+    return np.mean(terms) if terms else 0.0
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 10.0, np.float32(20)])
+@pytest.mark.parametrize("metric", ["euclidean", "squared_euclidean", "cosine", "manhattan"])
+def test_ratio_against_loops(power, metric):
+    labels = np.array([0, 0, 0, 1, 1, -1, 2, 2, 2, 3])
+    loss = silhouette_ratio_loss(points(), labels, power=power, metric=metric)
+    np.testing.assert_allclose(loss, ratio_by_loops(points(), labels, float(power), metric), rtol=2e-5)
+
+
+def test_ratio_at_a_high_power_is_a_hinge_of_the_silhouettes_sign():
+    d = distances(points().astype(float))
+    a, b = np.zeros(10), np.ones(10)
+    for i in range(9):  # the last is a singleton: no a, not averaged over
+        a[i] = np.mean([d[i, j] for j in range(10) if LABELS[j] == LABELS[i] and j != i])
+        b[i] = min(d[i, c == LABELS].mean() for c in range(4) if c != LABELS[i])
+    expected = np.maximum(np.log(a[:9] / b[:9]), 0).mean()
+    np.testing.assert_allclose(silhouette_ratio_loss(points(), LABELS, power=1e4), expected, rtol=1e-3)
+
+
+def test_ratio_does_not_change_with_scale_and_is_finite_at_duplicates():
+    x = points()
+    np.testing.assert_allclose(silhouette_ratio_loss(8 * x, LABELS), silhouette_ratio_loss(x, LABELS), rtol=1e-6)
+    same = np.zeros((6, 2), np.float32)
+    value, gradient = jax.value_and_grad(silhouette_ratio_loss)(same, np.array([0, 0, 1, 1, 2, 2]))
+    np.testing.assert_allclose(value, np.log(3) / 10, rtol=1e-6)
+    np.testing.assert_array_equal(gradient, 0)
+    # a class of duplicates is perfect; a point on top of another class is as bad as it gets, and finite
+    x = np.array([[0.0], [0.0], [5.0], [9.0], [9.0], [9.0]], np.float32)
+    value, gradient = jax.value_and_grad(silhouette_ratio_loss)(x, np.array([0, 0, 0, 1, 1, 1]))
+    assert np.isfinite(gradient).all()
+    value, gradient = jax.value_and_grad(silhouette_ratio_loss)(x, np.array([1, 1, 0, 0, 2, 2]))
+    assert value > 0.1
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("power", [0, -1.0, np.float32(-2), float("nan")])
+def test_ratio_refuses_a_power_that_is_not_positive(power):
+    with pytest.raises(ValueError, match="power must be positive"):
+        silhouette_ratio_loss(points(), LABELS, power=power)
+
+
+def test_ratio_with_nothing_to_compare_is_zero():
+    for labels in (np.zeros(10, int), np.arange(10), np.full(10, -1)):
+        value, gradient = jax.value_and_grad(silhouette_ratio_loss)(points(), labels)
+        assert value == 0
+        np.testing.assert_array_equal(gradient, 0)

@@ -1,5 +1,6 @@
 """The experiment as a person runs it: one command, what it leaves behind, and what it says when something is wrong."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_a_run_leaves_numbers_and_pictures(finished):
 def test_the_command_in_a_row_makes_the_same_settings(finished):
     row = json.loads((finished / "results.jsonl").read_text().splitlines()[0])
     again = omniglot.parse(row["command"].split()[2:])
-    assert omniglot.changed(again) == omniglot.changed(omniglot.parse(SMALL))
+    assert again == dataclasses.replace(omniglot.parse(SMALL), dataset="glyphs")
 
 
 def test_a_finished_run_only_shows_its_table(finished, capsys):
@@ -112,7 +113,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
     [
         (["--classes", "7"], "from 2 to 6 classes"),
         (["--drawings", "21"], "has 20 drawings"),
-        (["--loss", "nonsense"], "choose one of silhouette, prototypical, nca"),
+        (["--loss", "nonsense"], "choose one of silhouette, silhouette_ratio, prototypical, nca"),
         (["--loss", "no.such.module:f"], "No module named"),
         (["--loss", "math:no_such"], "no attribute"),
         (["--loss", "prototypical", "--temperature", "2"], "takes no --temperature"),
@@ -129,7 +130,21 @@ def test_a_loss_of_ones_own_trains(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert omniglot.main([*SMALL, "--loss", "mine:spread"]) == 0
-    assert Path("runs/omniglot/glyphs-scripts-mine.spread-seed0-4/results.json").exists()
+    (folder,) = Path("runs/omniglot").iterdir()
+    assert folder.name.startswith("glyphs-scripts-mine.spread-seed0-quick-")
+    assert (folder / "results.json").exists()
+
+
+def test_two_settings_have_two_folders(capsys):
+    floor = [*SMALL, "--loss", "none"]
+    for arguments in (
+        floor,
+        [*floor, "--seed", "1"],
+        [*floor, "--learning-rate", "0.01"],
+        [*floor, "--episodes", "30"],
+    ):
+        assert omniglot.main(arguments) == 0
+    assert len(list(Path("runs/omniglot").iterdir())) == 4
 
 
 def test_the_floors_need_no_training():

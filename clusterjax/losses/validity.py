@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from clusterjax.distances import resolve
+from clusterjax.distances import is_traced, ratio, resolve
 from clusterjax.partition import check_points, count_clusters
 from clusterjax.silhouette import Comparison, average_values, check_average, compare, nearest_other, values
 from clusterjax.typing import Average, Labels, Mask, Metric, Points, Scalar, Scores
@@ -100,3 +100,79 @@ def soft_nearest_other(c: Comparison, temperature: float | jax.Array) -> Scores:
     counted = c.other | ~c.other.any(1, keepdims=True)
     exponents = jnp.where(counted, -c.means / t, -jnp.inf)
     return -t * (jax.nn.logsumexp(exponents, axis=1) - jnp.log(counted.sum(1, dtype=t.dtype)))
+
+
+def silhouette_ratio_loss(
+    embeddings: Points,
+    labels: Labels,
+    *,
+    num_clusters: int | None = None,
+    where: Mask | None = None,
+    metric: Metric = "euclidean",
+    power: float | jax.Array = 10.0,
+) -> Scalar:
+    """Silhouette loss as cross-entropy: every class is a rival, and the points that sit badly decide.
+
+    `mean_i (1/p) log( 1 + sum_l (a_i / d_il)^p )`
+
+    a_i is the mean distance from i to the other members of its class, d_il to the members of another class l, as in
+    the silhouette. It is the cross-entropy of class probabilities proportional to (mean distance)^-p, over p; and a
+    smooth `mean_i max(0, log(a_i / b_i))`, which it becomes as p grows: 0 where the silhouette is positive.
+
+    Like the silhouette it does not change with the scale of the embedding. Unlike it, a point that is well placed has
+    hardly any gradient, and all classes that are about as near as its own have some.
+
+    Args:
+        embeddings: [n, d], or the distances [n, n] with `metric="precomputed"`.
+        labels: [n], integers in [0, num_clusters); a negative label takes no part.
+        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
+        where: [n], False takes no part, whatever the row holds.
+        metric: as in `pairwise_distances`; symmetric.
+        power: p > 0. A small one pushes all classes apart, a large one only those that are nearer than a point's own.
+
+    Returns:
+        A scalar >= 0; `log(k) / p` where all embeddings are one point. Singletons have no a and are not averaged over,
+        but others see them. A batch with nothing to compare is 0 with zero gradient. A mean distance below a machine
+        epsilon of the point's largest counts as that, with zero gradient, so the loss is finite at duplicates. NaN in,
+        NaN out.
+
+    Raises:
+        ValueError: a label not below `num_clusters`, traced labels without it, shapes that do not fit, a power that is
+            not positive, an unknown metric.
+        TypeError: labels that are not integers, a mask that is not boolean.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> x, labels = jnp.array([[0.0], [1.0], [4.0], [6.0]]), jnp.array([0, 0, 1, 1])
+        >>> round(float(silhouette_ratio_loss(x, labels, power=1.0)), 4)
+        0.2919
+        >>> round(float(silhouette_ratio_loss(0 * x, labels, power=1.0)), 4)  # one class in two: log 2
+        0.6931
+
+    Source: this package; a and b: Rousseeuw (1987), the loss on them: Bremner (2019).
+    """
+    if not is_traced(power) and not power > 0:
+        raise ValueError(f"power must be positive, not {power}")
+    resolved, k = resolve(metric), count_clusters(labels, num_clusters, where)
+    check_points(embeddings, labels.shape[0], resolved, where)
+    return _ratio(embeddings, labels, where, resolved, power, k)
+
+
+@partial(jax.jit, static_argnames="num_clusters")
+def _ratio(
+    x: Points, labels: Labels, where: Mask | None, metric: Partial, power: float | jax.Array, num_clusters: int
+) -> Scalar:
+    c = compare(x, labels, where, metric, num_clusters)
+    p = jnp.asarray(power, c.means.dtype)
+    rivals = jnp.where(c.other, c.means, 0)
+    largest = jax.lax.stop_gradient(jnp.maximum(c.own, rivals.max(1)))
+    smallest = jnp.finfo(p.dtype).eps * jnp.where(largest > 0, largest, 1)
+
+    def log(distances: jax.Array, smallest: jax.Array) -> jax.Array:
+        return jnp.log(jnp.where(distances < smallest, smallest, distances))
+
+    exponents = p * (log(c.own, smallest)[:, None] - log(rivals, smallest[:, None]))
+    # one exponent of 0, for a point's own class: the 1 in the logarithm
+    exponents = jnp.pad(jnp.where(c.other, exponents, -jnp.inf), ((0, 0), (0, 1)))
+    losses = jnp.where(c.compared, jax.nn.logsumexp(exponents, axis=1) / p, 0)
+    return ratio(losses.sum(), c.compared.sum(dtype=p.dtype))
