@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 
 from clusterjax import fewshot
 from experiments.data import Part
+from experiments.runs import write_arrays
 
 KEY = 0  # one key for every run: any two of them are compared on the same episodes
 
@@ -104,21 +104,13 @@ def save_episodes(path: Path, results: dict[Setting, fewshot.EpisodeResult]) -> 
         f"{s.measure}-{s.way}-{s.shot}-{s.queries}": np.asarray(result.accuracy, np.float64) * s.way * s.queries
         for s, result in results.items()
     }
-    save_arrays(path, {name: np.round(count, 2).astype(np.float32) for name, count in right.items()})
+    write_arrays(path, {name: np.round(count, 2).astype(np.float32) for name, count in right.items()})
 
 
 def save_embeddings(path: Path, embeddings: jax.Array, part: Part) -> None:
     """Keep the embeddings with the number of each one's class and the classes' names, to look at with other tools."""
     labels = np.repeat(np.arange(len(part.images)), part.images.shape[1])
-    save_arrays(path, {"embeddings": np.asarray(embeddings), "labels": labels, "names": np.asarray(part.names)})
-
-
-def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
-    temporary.replace(path)
+    write_arrays(path, {"embeddings": np.asarray(embeddings), "labels": labels, "names": np.asarray(part.names)})
 
 
 def markdown(table: Sequence[dict]) -> str:
@@ -128,15 +120,3 @@ def markdown(table: Sequence[dict]) -> str:
         kind = " within an alphabet" if row["measure"].startswith("within") else ""
         lines.append(f"| {row['way']}-way {row['shot']}-shot{kind} | {row['value']:.2f} | ± {row['ci95']:.2f} |")
     return "\n".join(lines)
-
-
-def write(path: Path, text: str) -> None:
-    """Write whole or not at all."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-def write_rows(path: Path, table: Sequence[dict]) -> None:
-    """Write rows as JSON lines."""
-    write(path, "".join(json.dumps(row) + "\n" for row in table))

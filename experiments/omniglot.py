@@ -13,12 +13,8 @@ import argparse
 import dataclasses
 import importlib
 import inspect
+import io
 import json
-import os
-import platform
-import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,8 +29,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clusterjax import losses
-from experiments import data, evaluate, figures, train
+from experiments import data, evaluate, figures, runs, train
 from experiments.configs import CONFIGS, Config
+from experiments.records import first_line
+from experiments.runs import RunError
 
 LOSSES = {
     "silhouette": losses.silhouette_loss,
@@ -43,7 +41,6 @@ LOSSES = {
     "nca": losses.nca_loss,
 }
 OPTIONS = ("metric", "power", "temperature", "target", "average")  # settings that are the loss's own
-HIDDEN = ("data_dir", "out", "overwrite")  # settings that say where a run lies, not what it is
 
 
 def parse(arguments: Sequence[str] | None) -> Config:
@@ -57,20 +54,17 @@ def parse(arguments: Sequence[str] | None) -> Config:
 
 def find_loss(config: Config) -> Callable[..., jax.Array]:
     """The loss that the settings name, with their options."""
-    if config.loss in LOSSES:
-        function = LOSSES[config.loss]
-    elif ":" in config.loss:
-        module, _, attribute = config.loss.partition(":")
-        try:
-            function = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise train.RunError(f"--loss {config.loss}: {error}.") from error
-    else:
-        raise train.RunError(f"--loss {config.loss}: choose one of {', '.join(LOSSES)}, none, or MODULE:FUNCTION.")
+    if config.loss not in LOSSES and ":" not in config.loss:
+        raise RunError(f"--loss {config.loss}: choose one of {', '.join(LOSSES)}, none, or MODULE:FUNCTION.")
+    module, _, attribute = config.loss.partition(":")
+    try:
+        function = LOSSES.get(config.loss) or getattr(importlib.import_module(module), attribute)
+        taken = inspect.signature(function).parameters
+    except Exception as error:  # whatever running a file of the user's may raise
+        raise RunError(f"--loss {config.loss}: {first_line(error)}.") from error
     options = {option: value for option in OPTIONS if (value := getattr(config, option)) is not None}
-    unknown = options.keys() - inspect.signature(function).parameters.keys()
-    if unknown:
-        raise train.RunError(f"--loss {config.loss} takes no --{' or --'.join(sorted(unknown))}; leave it out.")
+    if unknown := options.keys() - taken.keys():
+        raise RunError(f"--loss {config.loss} takes no --{' or --'.join(sorted(unknown))}; leave it out.")
     return partial(function, **options) if options else function
 
 
@@ -88,56 +82,47 @@ def name(config: Config) -> str:
 
 def run_name(config: Config, dataset: data.Dataset) -> str:
     """A folder's name that says what the run is: two runs of different settings have different names."""
-    known, others = changed(config)
-    told = ("dataset", "split", "encoder", "loss", "seed")
-    differences = [f"{field}={value}" for field, value in others.items() if field not in told]
-    parts = [dataset.name, dataset.split, name(config), f"seed{config.seed}", known, *differences]
-    return re.sub(r"[^\w.=+-]", ".", "-".join(parts))
+    known, others = runs.changed(config, CONFIGS)
+    parts = [dataset.name, dataset.split, name(config), f"seed{config.seed}", known]
+    said = ("dataset", "split", "encoder", "loss", "seed")
+    return runs.folder_name(parts, {field: value for field, value in others.items() if field not in said})
 
 
-def run_folder(config: Config, dataset: data.Dataset) -> Path:
-    """The folder of this run, new or to be gone on with; one that holds another run only if that may be deleted."""
-    folder = config.out or Path("runs/omniglot") / run_name(config, dataset)
-    settings = {"experiment": "omniglot", **describe_settings(config, dataset)}
-    file = folder / "config.json"
-    found = json.loads(file.read_text()) if file.exists() else {}
-    ours = found.get("experiment") == "omniglot"
-    if ours and config.overwrite:
-        shutil.rmtree(folder)
-    elif ours:
-        other = [field for field in sorted(settings | found) if settings.get(field) != found.get(field)]
-        if other:
-            changes = ", ".join(f"{field} {found.get(field)!r}, not {settings.get(field)!r}" for field in other)
-            raise train.RunError(
-                f"{folder} holds a run with other settings ({changes}); give another --out, "
-                "or --overwrite to delete it."
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise train.RunError(f"{folder} is not empty and holds no run; give another --out.")
-    folder.mkdir(parents=True, exist_ok=True)
-    evaluate.write(file, json.dumps(settings, indent=1) + "\n")
-    return folder
-
-
-def describe_settings(config: Config, dataset: data.Dataset) -> dict:
-    """Every setting that the numbers depend on, and the data that were found."""
-    settings = {field: value for field, value in dataclasses.asdict(config).items() if field not in HIDDEN}
-    return settings | {"dataset": dataset.name, "split": dataset.split}
-
-
-def check(config: Config, part: data.Part) -> None:
-    """Say what cannot be before an hour is spent on it."""
-    classes, drawings = part.images.shape[:2]
+def check(config: Config, dataset: data.Dataset) -> None:
+    """Say what cannot be before anything is written or an hour is spent on it."""
+    if config.episodes < 2:
+        raise RunError(f"--episodes {config.episodes}: an interval takes 2 or more.")
+    if not 0 <= config.seed < 2**32:
+        raise RunError(f"--seed {config.seed}: choose one from 0 to 2**32 - 1.")
+    if config.dim is not None and config.dim < 1:
+        raise RunError(f"--dim {config.dim}: an embedding has at least 1 number.")
+    if not is_trained(config):
+        return
+    classes, drawings = training_part(config, dataset).images.shape[:2]
     if not 2 <= config.classes <= classes:
-        raise train.RunError(f"--classes {config.classes}: a batch takes from 2 to {classes} classes here.")
+        raise RunError(f"--classes {config.classes}: a batch takes from 2 to {classes} classes here.")
     if not 2 <= config.drawings <= drawings:
-        raise train.RunError(
-            f"--drawings {config.drawings}: a class has {drawings} drawings, a batch takes from 2 to all."
-        )
-    if config.steps < 0 or config.validate_every < 1 or config.episodes < 2:
-        raise train.RunError("--steps must be 0 or more, --validate-every 1 or more, --episodes 2 or more.")
-    if config.train_on not in ("train", "train+validation"):
-        raise train.RunError(f"--train-on {config.train_on}: choose train or train+validation.")
+        raise RunError(f"--drawings {config.drawings}: a class has {drawings} drawings, a batch takes from 2 to all.")
+    if config.steps < 0 or config.validate_every < 1:
+        raise RunError("--steps must be 0 or more, --validate-every 1 or more.")
+    if not config.learning_rate > 0:
+        raise RunError(f"--learning-rate {config.learning_rate}: it must be positive.")
+    embeddings = jax.ShapeDtypeStruct((config.classes * config.drawings, config.dim or 64), jnp.float32)
+    labels = jax.ShapeDtypeStruct(embeddings.shape[:1], jnp.int32)
+    try:
+        loss = jax.eval_shape(partial(find_loss(config), num_clusters=config.classes), embeddings, labels)
+    except RunError:
+        raise
+    except Exception as error:  # whatever a function of the user's may raise
+        raise RunError(f"--loss {config.loss} with these options fails on a batch: {first_line(error)}.") from error
+    if getattr(loss, "shape", None) != () or not jnp.issubdtype(loss.dtype, jnp.floating):
+        raise RunError(f"--loss {config.loss} must return one number, a float, and not {loss}.")
+
+
+def training_part(config: Config, dataset: data.Dataset) -> data.Part:
+    """The classes to learn from."""
+    both = config.train_on == "train+validation"
+    return data.merge(dataset.train, dataset.validation) if both else dataset.train
 
 
 def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -> Callable[[np.ndarray], jax.Array]:
@@ -148,9 +133,7 @@ def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -
         graph, state = train.create(config)
         variables = nnx.merge_state(state.params, state.statistics)
         return lambda images: train.embed(graph, variables, jnp.asarray(images))
-    both = config.train_on == "train+validation"
-    part = data.merge(dataset.train, dataset.validation) if both else dataset.train
-    check(config, part)
+    part = training_part(config, dataset)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("training", total=config.steps)
@@ -158,106 +141,88 @@ def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -
         def report(text: str, step: int) -> None:
             progress.update(task, completed=step, description=text or "training")
 
-        validation = None if both else dataset.validation
+        validation = dataset.validation if config.train_on == "train" else None
         graph, variables = train.train(config, find_loss(config), part, validation, folder, report)
     return lambda images: train.embed(graph, variables, jnp.asarray(images))
 
 
-def describe_run(config: Config, dataset: data.Dataset, folder: Path) -> dict:
+def describe_run(config: Config, dataset: data.Dataset, folder: Path, commit: str) -> dict:
     """What each row of the result file says of the run."""
     log = folder / "log.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    config = dataclasses.replace(config, dataset=dataset.name)  # what was found, where the settings said auto
-    known, others = changed(config)
-    options = ({"config": known} if known != "quick" else {}) | others
-    flags = [
-        f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}") for option, value in options.items()
-    ]
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
     return {
         "experiment": "omniglot",
         "run": run_name(config, dataset),
-        **describe_settings(config, dataset),
+        **runs.settings(config),
+        "split": dataset.split,
         "loss": name(config),
         "steps": config.steps if is_trained(config) else 0,
         "train_seconds": round(sum(line["seconds"] for line in lines)),
-        "command": " ".join(["python experiments/omniglot.py", *flags]),
-        "commit": commit(),
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}, {cores()} cores",
+        "command": runs.command("experiments/omniglot.py", config, CONFIGS),
+        "commit": commit,
+        "device": runs.device(),
         "jax": jax.__version__,
     }
-
-
-def changed(config: Config) -> tuple[str, dict]:
-    """The nearest named settings, and what differs from them: what one types to run this again."""
-    differences = {
-        known: {
-            field.name: getattr(config, field.name)
-            for field in dataclasses.fields(Config)
-            if field.name not in HIDDEN and getattr(config, field.name) != getattr(defaults, field.name)
-        }
-        for known, defaults in CONFIGS.items()
-    }
-    nearest = min(differences, key=lambda known: len(differences[known]))
-    return nearest, differences[nearest]
-
-
-def commit() -> str:
-    """The commit of the code that runs, with a + where files differ from it; empty outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        changes = git("status", "--porcelain", "--", "../clusterjax", ".")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changes else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(config: Config, console: Console) -> Path:
     """Data, training, evaluation, pictures; returns the folder that holds them all."""
     dataset = data.load(config.dataset, config.split, config.data_dir)
-    if is_trained(config):
-        find_loss(config)
-    folder = run_folder(config, dataset)
-    console.print(f"{dataset.name}, split {dataset.split}: run in {folder}")
-    if not (folder / "results.json").exists():
-        encode = fit(config, dataset, folder, console)
-        with console.status("embedding and judging the test classes"):
-            embeddings = encode(dataset.test.images)
-            results = evaluate.fewshot_accuracy(embeddings, dataset.test, config.episodes)
-            table = evaluate.rows(results, describe_run(config, dataset, folder))
-        evaluate.save_episodes(folder / "episodes.npz", results)
-        evaluate.save_embeddings(folder / "embeddings.npz", embeddings, dataset.test)
-        with console.status("drawing pictures"):
-            figures.draw(folder, np.asarray(embeddings), dataset.test)
-        evaluate.write_rows(folder / "results.jsonl", table)
-        evaluate.write(folder / "table.md", evaluate.markdown(table) + "\n")
-        # Last, because it is what says that the run is done.
-        evaluate.write(
-            folder / "results.json",
-            json.dumps({**json.loads((folder / "config.json").read_text()), "rows": table}, indent=1),
-        )
-    console.print((folder / "table.md").read_text())
-    console.print(f"Numbers, pictures, embeddings of the test classes and checkpoints are in {folder}.")
+    config = dataclasses.replace(config, dataset=dataset.name)  # what was found, where the settings say auto
+    if dataset.name == "glyphs":
+        config = dataclasses.replace(config, split=Config.split)  # a choice that is Omniglot's
+    check(config, dataset)
+    folder = config.out or Path("runs/omniglot") / run_name(config, dataset)
+    about = {
+        "experiment": "omniglot",
+        **runs.settings(config),
+        "commit": runs.commit(),
+        "code": runs.code(*([find_loss(config)] if is_trained(config) else [])),
+    }
+    with runs.open_run(folder, about, overwrite=config.overwrite) as found:
+        console.print(f"{dataset.name}, split {dataset.split}: run in {folder}", soft_wrap=True)
+        table = found["rows"] if "rows" in found else judge(config, dataset, folder, console, found)
+        console.print(evaluate.markdown(table))
+        told = "Numbers, pictures, embeddings of the test classes and checkpoints are in"
+        console.print(f"\n{told} {folder}.", soft_wrap=True)
     return folder
+
+
+def judge(config: Config, dataset: data.Dataset, folder: Path, console: Console, about: dict) -> list[dict]:
+    """Train, and judge by the test classes; what was found is in the folder and returned as rows."""
+    encode = fit(config, dataset, folder, console)
+    with console.status("embedding and judging the test classes"):
+        embeddings = encode(dataset.test.images)
+        results = evaluate.fewshot_accuracy(embeddings, dataset.test, config.episodes)
+        table = evaluate.rows(results, describe_run(config, dataset, folder, about["commit"]))
+    evaluate.save_episodes(folder / "episodes.npz", results)
+    evaluate.save_embeddings(folder / "embeddings.npz", embeddings, dataset.test)
+    with console.status("drawing pictures"):
+        figures.draw(folder, np.asarray(embeddings), dataset.test)
+    runs.write(folder / "results.jsonl", "".join(json.dumps(row) + "\n" for row in table))
+    runs.write(folder / "table.md", evaluate.markdown(table) + "\n")
+    # Last, because it is what says that the run is done.
+    runs.write(folder / "results.json", json.dumps({**about, "rows": table}, indent=1) + "\n")
+    return table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and turn what a user can mend into one sentence and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale may not have the letters of a table
     config = parse(arguments)
-    console = Console(stderr=False)
+    jax.config.update("jax_enable_x64", False)  # whatever the environment says
     try:
-        run(config, console)
-    except (data.DataError, train.RunError) as error:
+        run(config, Console(markup=False, highlight=False))
+    except (data.DataError, RunError) as error:
         print(f"omniglot.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(
+            f"omniglot.py: {what}; with that mended the same command goes on from the last checkpoint.", file=sys.stderr
+        )
         return 2
     except KeyboardInterrupt:
         print("omniglot.py: stopped; the same command goes on from the last checkpoint.", file=sys.stderr)

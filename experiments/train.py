@@ -1,12 +1,13 @@
 """Train an encoder on batches of P classes x K drawings with any loss of `(embeddings, labels)`.
 
 The loop is functional: a `TrainState` goes in, another comes out, and whatever is random in step `t` follows from
-the seed and `t` alone. So a checkpoint of the state is the whole run: killed at any moment and started again, it ends
-with the same weights and the same numbers.
+the seed and `t` alone. So a checkpoint of the state is the whole run: killed at any moment and started again on as many
+cores, it ends with the same weights and the same numbers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -23,17 +24,15 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from clusterjax import fewshot
+from experiments.cache import say
 from experiments.configs import Config
 from experiments.data import Part
 from experiments.encoders import Conv4
+from experiments.runs import RunError, write
 
 # Steps of one compiled call. On a CPU a step alone spends a third of its time on getting its memory from the system.
 STEPS_PER_CALL = 25
 Loss = Callable[..., jax.Array]
-
-
-class RunError(ValueError):
-    """The run cannot go on; the message is one sentence that says what to do."""
 
 
 class Best(NamedTuple):
@@ -142,9 +141,8 @@ def train(
     Returns:
         The encoder's structure and the variables to use.
     """
-    config = replace(
-        config, out=None, data_dir=None, overwrite=False
-    )  # where a run lies is no part of what is compiled
+    # where a run lies is no part of what is compiled
+    config = replace(config, out=None, data_dir=None, overwrite=False)
     graph, state = create(config)
     images = jnp.asarray(part.images)
     log = folder / "log.jsonl"
@@ -152,30 +150,28 @@ def train(
         (folder / "checkpoints").absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=2)
     ) as manager:
         state = restore(manager, state)
-        lines = keep_lines(log, int(state.step))
+        lines = keep_lines(log, int(state.step), config.validate_every)
         last = next((line["validation"] for line in reversed(lines) if "validation" in line), None)
         report(describe(lines[-1]["loss"] if lines else None, last), int(state.step))
         while int(state.step) < config.steps:
             done = int(state.step)
-            mark = min(config.steps, (done // config.validate_every + 1) * config.validate_every)
+            stop = min(config.steps, next_stop(done, config.validate_every))
             start = time.perf_counter()
-            state, values = take_steps(
-                state, images, graph=graph, loss=loss, config=config, length=min(STEPS_PER_CALL, mark - done)
-            )
+            state, values = take_steps(state, images, graph=graph, loss=loss, config=config, length=stop - done)
             line = {"step": int(state.step), "loss": float(values.mean())}
             line["seconds"] = round(time.perf_counter() - start, 3)
             if not np.isfinite(line["loss"]):
                 raise RunError(
                     f"The loss is {line['loss']} at step {line['step']}; lower --learning-rate or change the loss."
                 )
-            if line["step"] == mark and validation is not None:
+            mark = stop == config.steps or stop % config.validate_every == 0
+            if mark and validation is not None:
                 state, last = keep_best(graph, state, validation)
                 line["validation"] = last
-            with log.open("a") as stream:
+            with log.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
-            if line["step"] == mark:
-                manager.save(mark, args=ocp.args.StandardSave(serializable(state)))
-                manager.wait_until_finished()
+            if mark:
+                save(manager, state)
             report(describe(line["loss"], last), line["step"])
     chosen = nnx.merge_state(state.params, state.statistics) if validation is None else state.best.variables
     return graph, chosen
@@ -200,9 +196,28 @@ def keep_best(graph: nnx.GraphDef, state: TrainState, validation: Part) -> tuple
     return state, score
 
 
-def serializable(state: TrainState) -> dict:
-    """A tree of plain arrays, which is what a checkpoint holds."""
-    return {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(state))}
+def next_stop(step: int, validate_every: int) -> int:
+    """Where the compiled call ends that starts at `step`: at the next look at the validation classes, if not before."""
+    return min(step + STEPS_PER_CALL, (step // validate_every + 1) * validate_every)
+
+
+def serializable(state: TrainState) -> dict[str, np.ndarray]:
+    """A tree of plain arrays, which is what a checkpoint holds, with a digest of them all."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+    digest = hashlib.sha256(b"".join(leaf.tobytes() for leaf in leaves)).digest()
+    return {**{str(i): leaf for i, leaf in enumerate(leaves)}, "digest": np.frombuffer(digest, np.uint8)}
+
+
+def save(manager: ocp.CheckpointManager, state: TrainState) -> None:
+    """Keep the state, whole or not at all."""
+    try:
+        manager.save(int(state.step), args=ocp.args.StandardSave(serializable(state)))
+        manager.wait_until_finished()
+    except Exception as error:  # a full disk comes as whatever the layer that met it raises
+        raise RunError(
+            f"No checkpoint can be written to {manager.directory} (is the disk full?); make room, and the same command "
+            "goes on from the last one."
+        ) from error
 
 
 def restore(manager: ocp.CheckpointManager, state: TrainState) -> TrainState:
@@ -210,31 +225,40 @@ def restore(manager: ocp.CheckpointManager, state: TrainState) -> TrainState:
     step = manager.latest_step()
     if step is None:
         return state
+    leaves, tree = jax.tree.flatten(state)
     try:
         saved = manager.restore(step, args=ocp.args.StandardRestore(serializable(state)))
+        restored = jax.tree.unflatten(tree, [saved[str(i)] for i in range(len(leaves))])
+        if not np.array_equal(serializable(restored)["digest"], saved["digest"]):
+            raise ValueError("what it holds is not what was written")
     except Exception as error:
         folder = Path(manager.directory) / str(step)
         raise RunError(
-            f"The checkpoint {folder} cannot be read ({type(error).__name__}); delete that folder and the run goes on "
-            "from the one before it, or from the start."
+            f"The checkpoint {folder} is damaged; delete that folder and the run goes on from the one before it, or "
+            "from the start."
         ) from error
-    leaves, tree = jax.tree.flatten(state)
-    return jax.tree.unflatten(tree, [saved[str(i)] for i in range(len(leaves))])
+    return restored
 
 
-def keep_lines(log: Path, step: int) -> list[dict]:
+def keep_lines(log: Path, step: int, validate_every: int) -> list[dict]:
     """The log up to `step`; what a killed run wrote after its last checkpoint is written again when those steps are."""
-    if not log.exists():
-        return []
-    lines = []
-    for text in log.read_text().splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:  # the line that was being written when the run was killed
-            break
-        if line["step"] <= step:
-            lines.append(line)
-    replacement = log.with_suffix(".tmp")
-    replacement.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    replacement.replace(log)
+    texts = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    lines = [line for line in map(read_line, texts) if line and line["step"] <= step]
+    expected, at = [], 0
+    while at < step:
+        at = min(step, next_stop(at, validate_every))
+        expected.append(at)
+    if [line["step"] for line in lines] != expected:
+        say(f"{log} has lost lines; the curve and the seconds of this run are of those that are left.")
+    write(log, "".join(json.dumps(line) + "\n" for line in lines))
     return lines
+
+
+def read_line(text: str) -> dict | None:
+    """A line of the log, or None for one that is damaged, such as the one that was being written at the end."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    whole = isinstance(line, dict) and isinstance(line.get("step"), int)
+    return line if whole and isinstance(line.get("loss"), float) and isinstance(line.get("seconds"), float) else None

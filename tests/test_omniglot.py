@@ -1,12 +1,17 @@
 """The experiment as a person runs it: one command, what it leaves behind, and what it says when something is wrong."""
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from test_train import part
 
 from experiments import data, evaluate, figures, omniglot, table
@@ -111,6 +116,22 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--metric", "nonsense"], "unknown metric"),
+        (["--metric", "precomputed"], "square matrix"),
+        (["--temperature", "-1"], "temperature must be positive"),
+        (["--target", "7"], "target must be"),
+        (["--dim", "0"], "at least 1 number"),
+        (["--seed", "-1"], "from 0 to 2**32 - 1"),
+        (["--seed", str(2**32)], "from 0 to 2**32 - 1"),
+        (["--learning-rate", "0"], "must be positive"),
+        (["--loss", "none", "--episodes", "1"], "takes 2 or more"),
+        (["--loss", ":f"], "--loss :f"),
+        (["--loss", "math:pi"], "is not a callable object"),
+        (["--loss", "theirs:raises"], "fails on a batch: division by zero"),
+        (["--loss", "theirs:vector"], "must return one number"),
+        (["--loss", "theirs:integer"], "must return one number"),
+        (["--loss", "theirs:other_arguments"], "fails on a batch"),
+        (["--loss", "broken:f"], "--loss broken:f"),
         (["--classes", "7"], "from 2 to 6 classes"),
         (["--drawings", "21"], "has 20 drawings"),
         (["--loss", "nonsense"], "choose one of silhouette, silhouette_ratio, prototypical, nca"),
@@ -120,8 +141,111 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
         (["--steps", "-1"], "--steps must be 0 or more"),
     ],
 )
-def test_bad_settings_get_one_sentence(arguments, says, tmp_path, capsys):
+def test_bad_settings_get_one_sentence_and_leave_nothing(arguments, says, tmp_path, monkeypatch, capsys):
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    (tmp_path / "broken.py").write_text("def f(:")
+    monkeypatch.syspath_prepend(tmp_path)
     assert says in fails([*SMALL, *arguments], capsys)
+    assert not Path("runs").exists()
+
+
+THEIRS = """
+def raises(embeddings, labels, *, num_clusters): return 1 / 0
+def vector(embeddings, labels, *, num_clusters): return embeddings[:, 0]
+def integer(embeddings, labels, *, num_clusters): return labels.sum()
+def other_arguments(embeddings): return embeddings.sum()
+"""
+
+
+def test_what_is_refused_deletes_nothing_and_spoils_no_folder(finished, tmp_path, capsys):
+    before = (finished / "results.json").read_text()
+    assert "from 2 to 6 classes" in fails([*SMALL, "--out", str(finished), "--overwrite", "--classes", "99"], capsys)
+    assert (finished / "results.json").read_text() == before
+    new = ["--loss", "none", "--out", str(tmp_path / "new")]
+    fails([*SMALL, *new, "--episodes", "0"], capsys)
+    assert omniglot.main([*SMALL, *new]) == 0
+
+
+def test_an_edited_loss_is_noticed(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(tmp_path)
+    file, arguments = tmp_path / "edited.py", [*SMALL, "--steps", "2", "--loss", "edited:f"]
+    file.write_text("def f(embeddings, labels, *, num_clusters): return (embeddings**2).mean()\n")
+    assert omniglot.main(arguments) == 0
+    file.write_text("def f(embeddings, labels, *, num_clusters): return (embeddings**4).mean()\n")
+    assert "finished by other code" in fails(arguments, capsys)
+
+
+@pytest.mark.parametrize("damage", ['{"exper', "[]", "null"])
+def test_a_damaged_config_is_named_and_nothing_is_deleted(finished, damage, capsys):
+    (finished / "config.json").write_text(damage)
+    for arguments in ([], ["--overwrite"]):
+        error = fails([*SMALL, "--out", str(finished), *arguments], capsys)
+        assert str(finished) in error
+        assert "give another --out" in error
+    assert (finished / "results.json").exists()
+
+
+def test_a_finished_run_needs_neither_its_table_nor_a_disk_that_can_be_written(finished, capsys):
+    (finished / "table.md").unlink()
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    assert omniglot.main([*SMALL, "--out", str(finished)]) == 0
+    assert "20-way 1-shot" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+
+
+def test_overwriting_through_a_link_keeps_the_link(finished, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(finished)
+    assert omniglot.main([*SMALL, "--loss", "none", "--out", str(link), "--overwrite"]) == 0
+    assert link.is_symlink()
+    assert json.loads((finished / "config.json").read_text())["loss"] == "none"
+    assert not (finished / "checkpoints").exists()
+
+
+def test_two_processes_in_one_folder(tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with FileLock(folder / "lock"):
+        assert "being written by another process" in fails([*SMALL, "--loss", "none", "--out", str(folder)], capsys)
+    assert omniglot.main([*SMALL, "--loss", "none", "--out", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("name", ["br[/x]", "a[bold]b", "back\\slash"])
+def test_names_of_folders(name, tmp_path, capsys):
+    assert "give another --out" in fails([*SMALL, "--out", name], capsys)
+    assert omniglot.main([*SMALL, "--loss", "none", "--out", "[b] in no name".replace("[b]", "(b) ü")]) == 0
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+
+    monkeypatch.setattr(evaluate, "save_embeddings", full)
+    assert "somewhere: No space left on device" in fails([*SMALL, "--loss", "none"], capsys)
+    monkeypatch.undo()
+
+
+def test_rows_are_valid_json_and_say_what_was_run(finished):
+    text = (finished / "results.jsonl").read_text()
+    assert "NaN" not in text
+    row = json.loads(text.splitlines()[0])
+    assert row.keys() >= {"commit", "learning_rate", "dim", "normalize", "metric", "power", "validate_every"}
+    assert row["dataset"] == "glyphs"
+    assert row["split"] == "scripts"
+
+
+def test_a_locale_without_the_letters_of_a_table_and_double_precision_asked_for(finished):
+    script = "import test_omniglot as t; import sys; t.data.load = lambda *a: t.DATASET; "
+    script += "t.figures.draw = lambda *a: None; sys.exit(t.omniglot.main(sys.argv[1:]))"
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "JAX_ENABLE_X64": "1"}
+    for arguments in (["--out", str(finished)], ["--out", "double"]):
+        child = subprocess.run(
+            [sys.executable, "-c", script, *SMALL, *arguments],
+            env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+        )
+        assert child.returncode == 0, child.stderr
+        assert b"20-way 1-shot" in child.stdout
 
 
 def test_a_loss_of_ones_own_trains(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from clusterjax import losses
 from experiments import train
 from experiments.configs import Config
 from experiments.data import Part
+from experiments.runs import RunError
 
 CONFIG = Config(steps=12, classes=4, drawings=3, validate_every=4)
 
@@ -109,24 +110,72 @@ def test_killed_at_any_moment_it_ends_the_same(tmp_path, whole, lines):
     same(run(folder), whole)
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, whole):
+def cut(folder):
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip(folder):
+    """One bit of the largest file: where the weights are."""
+    file = max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, whole, damage):
     folder = tmp_path / "run"
     run(folder)
     newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
-    for file in newest.rglob("*"):
-        if file.is_file():
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(train.RunError, match="delete that folder and the run goes on"):
+    damage(newest)
+    with pytest.raises(RunError, match="delete that folder and the run goes on"):
         run(folder)
     newest.rename(tmp_path / "elsewhere")
     same(run(folder), whole)
+
+
+def test_a_checkpoint_that_gives_other_numbers_than_were_written_is_refused(tmp_path):
+    _, state = train.create(CONFIG)
+    with train.ocp.CheckpointManager(tmp_path / "checkpoints") as manager:
+        saved = train.serializable(state)
+        saved["1"] = saved["1"].copy()
+        saved["1"].reshape(-1)[0] += 1
+        manager.save(0, args=train.ocp.args.StandardSave(saved))
+        manager.wait_until_finished()
+        with pytest.raises(RunError, match="is damaged"):
+            train.restore(manager, state)
+
+
+@pytest.mark.parametrize("damage", ["nothing", "a line", "a line that is no line of ours", "all"])
+def test_what_is_lost_of_the_log_is_said_and_the_rest_is_kept(tmp_path, whole, damage, capsys):
+    folder = tmp_path / "run"
+    run(folder)
+    log = folder / "log.jsonl"
+    lines = log.read_text().splitlines()
+    lines[1] = {"a line": '{"step": 8, "lo', "a line that is no line of ours": "8"}.get(damage, lines[1])
+    log.write_text("\n".join(lines) + "\n")
+    if damage == "all":
+        log.unlink()
+    ours = run(folder)
+    same((ours[0], whole[1]), whole)
+    kept = {"nothing": [4, 8, 12], "all": []}.get(damage, [4, 12])
+    assert [line["step"] for line in ours[1]] == kept
+    assert ("has lost lines" in capsys.readouterr().err) == (damage != "nothing")
+
+
+def test_no_room_for_a_checkpoint_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(train.ocp.CheckpointManager, "save", lambda *a, **k: 1 / 0)
+    with pytest.raises(RunError, match="is the disk full"):
+        run(tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_sentence(tmp_path):
     def nan(embeddings, labels, *, num_clusters):
         return embeddings.sum() * jnp.nan
 
-    with pytest.raises(train.RunError, match="The loss is nan at step 4"):
+    with pytest.raises(RunError, match="The loss is nan at step 4"):
         train.train(CONFIG, nan, part(), None, tmp_path, lambda text, step: None)
 
 
