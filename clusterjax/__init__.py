@@ -16,7 +16,7 @@ Every function is `f(x, labels, *, num_clusters=None, where=None, metric="euclid
     metric        a name, `distances.mahalanobis(...)`, or any function of two vectors that JAX can trace
 
 A plain function checks what can be known, then calls a jitted kernel: nothing is traced twice for equal shapes. jit,
-vmap, grad and masks work everywhere; where a pair of points is compared with every other, memory is O(n * block).
+vmap, grad and masks work everywhere; the silhouettes compare all pairs of points in O(n * block) memory.
 Undefined is a ValueError where values are known and NaN where they are traced; NaN in, NaN out.
 
 The idea behind it: labels and a mask become one matrix of weights w [n, k], one-hot rows, and zero rows for who takes
@@ -27,7 +27,7 @@ without being written twice. Modules, each importing only from those before it:
     distances     metrics between blocks; the only square root, the only epsilon
     partition     the only label algebra: weights, centroids, sums of distances in blocks
     silhouette    by point, by cluster, over all; simplified and soft
-    losses        silhouette, prototypical, neighbourhood components
+    losses        silhouette and its ratio form, prototypical, neighbourhood components
     fewshot       episodes, prototypes, accuracy with intervals
 """
 
