@@ -26,7 +26,8 @@ without being written twice. Modules, each importing only from those before it:
     typing        the named axes
     distances     metrics between blocks; the only square root, the only epsilon
     partition     the only label algebra: weights, centroids, sums of distances in blocks
-    silhouette    by point, by cluster, over all; simplified and soft
+    indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
+                  and INDICES, which lists what there is
     losses        silhouette and its ratio form, prototypical, neighbourhood components
     fewshot       episodes, prototypes, accuracy with intervals
 """
@@ -35,7 +36,9 @@ from __future__ import annotations
 
 from clusterjax import distances, fewshot, losses
 from clusterjax.distances import pairwise_distances
-from clusterjax.silhouette import (
+from clusterjax.indices import (
+    INDICES,
+    Index,
     SilhouetteSummary,
     silhouette_samples,
     silhouette_score,
@@ -45,6 +48,8 @@ from clusterjax.silhouette import (
 )
 
 __all__ = [
+    "INDICES",
+    "Index",
     "SilhouetteSummary",
     "distances",
     "fewshot",

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from clusterjax import _episodes, fewshot
+from clusterjax import fewshot
+from clusterjax.fewshot import episodes as drawing
+from clusterjax.fewshot import evaluation
 
 KEY = jax.random.key(7)
 DRAW: dict[str, Any] = {"way": 3, "shot": 1, "queries": 2, "num_episodes": 50}
@@ -103,7 +105,7 @@ def test_one_more_disjoint_episode_than_there_are_is_refused(blocks, way):
     labels = np.repeat(np.arange(len(blocks)), np.array(blocks) * 2)
     most = most_disjoint_by_search(blocks, way)
     draw: dict[str, Any] = {"way": way, "shot": 1, "queries": 1, "replacement": False}
-    _episodes.check(labels, None, None, num_clusters=len(blocks), num_episodes=most, **draw)
+    drawing.check(labels, None, None, num_clusters=len(blocks), num_episodes=most, **draw)
     with pytest.raises(ValueError, match=f"num_episodes={most + 1} is more than the {most} disjoint episodes"):
         fewshot.sample_episodes(KEY, labels, num_episodes=most + 1, **draw)
 
@@ -251,7 +253,7 @@ def test_what_is_too_little_is_nan_under_jit():
 
 
 def num_compiled() -> list[int]:
-    return [getattr(function, "_cache_size")() for function in (_episodes.sample, fewshot._evaluate)]  # noqa: B009
+    return [getattr(function, "_cache_size")() for function in (drawing.sample, evaluation._evaluate)]  # noqa: B009
 
 
 def test_a_second_call_compiles_nothing():

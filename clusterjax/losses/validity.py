@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from clusterjax.distances import is_traced, ratio, resolve
+from clusterjax.indices.silhouette import Comparison, average_values, check_average, compare, nearest_other, values
 from clusterjax.partition import check_points, count_clusters
-from clusterjax.silhouette import Comparison, average_values, check_average, compare, nearest_other, values
 from clusterjax.typing import Average, Labels, Mask, Metric, Points, Scalar, Scores
 
 

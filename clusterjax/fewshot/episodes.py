@@ -1,4 +1,4 @@
-"""How episodes are drawn: buckets of rows, of classes and of groups, and different items out of them."""
+"""Episodes: which classes, and which of their rows, are shown and asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,79 @@ import jax.numpy as jnp
 import numpy as np
 
 from clusterjax.distances import is_traced
-from clusterjax.partition import members
+from clusterjax.partition import count_clusters, members
+from clusterjax.typing import Labels, Mask
+
+
+class Episodes(NamedTuple):
+    """Rows of the data that make each episode.
+
+    Attributes:
+        support: [num_episodes, way, shot], the rows whose means are the prototypes.
+        query: [num_episodes, way, queries], the rows to recognise; those of `query[e, c]` belong with `support[e, c]`.
+    """
+
+    support: jax.Array
+    query: jax.Array
+
+
+def sample_episodes(
+    key: jax.Array,
+    labels: Labels,
+    *,
+    way: int,
+    shot: int,
+    queries: int = 15,
+    num_episodes: int,
+    replacement: bool = True,
+    groups: Labels | None = None,
+    num_clusters: int | None = None,
+    where: Mask | None = None,
+) -> Episodes:
+    """Draw episodes: which rows are support and which are queries.
+
+    Classes never repeat within an episode, nor do drawings. What may repeat is a drawing in *another* episode:
+
+    - `replacement=True`: every episode is drawn from all the data, independently of the others, as the literature
+      does. The interval over such episodes is for these drawings only: it shrinks to nothing as episodes are added.
+    - `replacement=False`: episodes are disjoint, no drawing is used twice, and classes are used as evenly as their
+      sizes allow. The interval is also about other drawings; there are only as many episodes as the data give.
+
+    Under one key, the first episodes of a longer draw with replacement are those of a shorter one (with JAX's default
+    random numbers).
+
+    Args:
+        key: a PRNG key; the same key gives the same episodes.
+        labels: [n], integers in [0, num_clusters); a negative label takes no part.
+        way: classes in an episode.
+        shot: support drawings of each class.
+        queries: query drawings of each class.
+        num_episodes: how many episodes.
+        replacement: whether one drawing may be in several episodes.
+        groups: [n], such as the alphabet of each row: an episode then takes its classes from one group, drawn evenly
+            among those with at least `way` classes; a negative group takes no part. With replacement only.
+        num_clusters: static; may be left out when the labels are concrete.
+        where: [n], False takes no part.
+
+    Returns:
+        Episodes. Where traced labels turn out to have too few classes or drawings, rows are -1.
+
+    Raises:
+        ValueError: more ways than classes, more drawings than the smallest class has, more disjoint episodes than
+            the data give, a class in two groups, a count below one.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp
+        >>> labels = jnp.repeat(jnp.arange(6), 4)
+        >>> episodes = sample_episodes(jax.random.key(0), labels, way=3, shot=1, queries=2, num_episodes=10)
+        >>> episodes.support.shape, episodes.query.shape
+        ((10, 3, 1), (10, 3, 2))
+
+    Source: Vinyals et al., Matching networks (2016); Lafargue et al., Oops, I sampled it again (arXiv 2409.02850).
+    """
+    k = count_clusters(labels, num_clusters, where)
+    check(labels, groups, where, way, shot, queries, num_episodes, replacement, k)
+    return Episodes(*sample(key, labels, groups, where, way, shot, queries, num_episodes, replacement, k))
 
 
 def check(labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters) -> None:

@@ -1,0 +1,61 @@
+"""The registry: what it says of an index is so."""
+
+import inspect
+
+import jax
+import numpy as np
+import pytest
+
+from clusterjax import INDICES, indices
+
+
+def data(spread):
+    """Four clusters, tight or loose."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 10)
+    return 4 * rng.normal(size=(4, 3))[labels] + spread * rng.normal(size=(40, 3)), labels
+
+
+every = pytest.mark.parametrize("index", INDICES.values(), ids=INDICES.keys())
+
+
+def test_every_score_is_listed_or_takes_weights_for_labels():
+    listed = {index.function.__name__ for index in INDICES.values()}
+    scores = {n for n in indices.__all__ if n.endswith(("_score", "_index"))}
+    assert scores - listed == {"soft_silhouette_score"}
+    assert all(name == index.name for name, index in INDICES.items())
+
+
+@every
+def test_its_direction_and_range(index):
+    tight, loose, labels = data(0.1)[0], data(3.0)[0], data(1.0)[1]
+    shuffled = np.random.default_rng(1).permutation(labels)
+    good, fair, bad = (float(index.function(x, of)) for x, of in ((tight, labels), (loose, labels), (loose, shuffled)))
+    assert (good > fair > bad) if index.higher_is_better else (good < fair < bad)
+    assert all(index.range[0] <= value <= index.range[1] for value in (good, fair, bad))
+    assert index.rule == ("largest" if index.higher_is_better else "smallest")
+
+
+@every
+def test_it_is_differentiable_where_it_says_so(index):
+    x, labels = data(1.0)
+    gradient = jax.grad(lambda x: index.function(x, labels))(x)
+    assert np.isfinite(gradient).all()
+    assert bool(np.abs(gradient).max() > 0) == index.differentiable
+
+
+@every
+def test_it_equals_what_it_says_of_scikit_learn(index):
+    import sklearn.metrics
+
+    x, labels = data(1.0)
+    for other in index.equals:
+        package, name = other.split(":")
+        if package == "sklearn":
+            np.testing.assert_allclose(index.function(x, labels), getattr(sklearn.metrics, name)(x, labels), rtol=1e-5)
+
+
+@every
+def test_its_function_takes_the_arguments_of_the_grammar(index):
+    parameters = list(inspect.signature(index.function).parameters)
+    assert parameters[:4] == ["x", "labels", "num_clusters", "where"]
