@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +35,10 @@ class Characters(NamedTuple):
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """The folder named, else `$CLUSTERJAX_CACHE`, else `clusterjax` in the user's cache folder."""
     if named := cache_dir or os.environ.get("CLUSTERJAX_CACHE"):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "clusterjax"
+        return Path(os.path.expanduser(named))
+    # Nobody is promised a home: in a container `~` may stay what it is.
+    places = os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache"), tempfile.gettempdir()
+    return next(Path(place) for place in places if os.path.isabs(place)) / "clusterjax"
 
 
 def cached(path: Path, make: Callable[[], Characters]) -> Characters:
@@ -44,17 +49,17 @@ def cached(path: Path, make: Callable[[], Characters]) -> Characters:
         try:
             write_cache(path, characters)
         except OSError as error:  # a cache is a convenience: a full or read-only disk must not stop a run
-            say(f"The cache {path} cannot be written ({error.strerror}); it will be made again next time.")
+            say(f"The cache {path} cannot be written ({error.strerror or error}); it will be made again next time.")
     return characters
 
 
 def read_cache(path: Path) -> Characters | None:
     """The file's characters; None where there is no file or, with a line said, where it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:  # a zip archive: every member carries a checksum
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             characters = Characters(file["images"], tuple(map(str, file["names"])), file["turns"])
-        if characters.images.shape == (len(characters.names), DRAWINGS, SIZE, SIZE):
-            return characters
+            if file["digest"] == digest(characters):  # whole, and made together
+                return characters
     except FileNotFoundError:
         return None
     except Exception:  # a damaged archive fails in many ways (zipfile, the array's header, its length), all alike here
@@ -66,14 +71,40 @@ def read_cache(path: Path) -> Characters | None:
 def write_cache(path: Path, characters: Characters) -> None:
     """Write beside the file and move over it, so that nobody ever reads half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, f"{path.name}*.tmp")
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
         try:
-            np.savez(file, images=characters.images, names=np.array(characters.names), turns=characters.turns)
+            np.savez(file, **characters._asdict(), digest=digest(characters))
             file.close()
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def digest(characters: Characters) -> str:
+    """Changes with every value, shape, kind and order in it."""
+    summary = hashlib.sha256()
+    for array in map(np.asarray, characters):
+        summary.update(f"{array.dtype} {array.shape} ".encode() + array.tobytes())
+    return summary.hexdigest()
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Delete what killed processes left half-written; an hour spares those that are at work."""
+    for path in folder.glob(pattern):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > 3600:
+                path.unlink()
+
+
+def key(files: Sequence[Path]) -> str:
+    """A name for what is made of these files: it changes with every byte of theirs."""
+    summary = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        summary.update(b"%s %d " % (os.fsencode(path.name), len(content)) + content)
+    return summary.hexdigest()[:16]
 
 
 def say(line: str) -> None:

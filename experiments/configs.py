@@ -6,10 +6,10 @@ quick
 
 paper
 : `python experiments/omniglot.py --config paper`. Trains on training and validation classes together, as Snell et al.
-  (2017) do for the numbers they print, for a number of steps fixed beforehand; the last weights are used. Half an hour
-  on two CPU cores.
+  (2017) do for the numbers they print, for a number of steps fixed beforehand; the last weights are used. About half
+  an hour on two CPU cores, evaluation included.
 
-What each of them scores is in README, in a table made from `experiments/results/omniglot.jsonl`.
+What they score is in README, in a table made from `experiments/results/omniglot.jsonl`, with the minutes of each run.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Config:
     """Everything that a run depends on. The same settings in the same folder go on with the same run."""
 
     dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
-    """omniglot insists on Omniglot; auto falls back to glyphs, letters drawn from fonts, and says so."""
+    """omniglot insists on Omniglot; auto takes glyphs, letters drawn from fonts, where there is none, and says so."""
     split: Literal["vinyals", "lake"] = "vinyals"
     """Which characters are never seen in training. lake keeps whole alphabets apart and is the harder one."""
     data_dir: Path | None = None
     """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
-    ~/tensorflow_datasets."""
+    ~/tensorflow_datasets; where they hold none it is fetched from its authors, once."""
     out: Path | None = None
     """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<config>, and what differs from
     that config."""

@@ -2,25 +2,24 @@
 
     load(dataset="auto", split="vinyals") -> Dataset(name, split, train, validation, test)
 
-Both sets are a list of characters, 20 drawings of 28 x 28 each (`records.py`, `glyphs.py`), kept in a cache, and take
-the same road from there: characters are shared out by a committed list (`splits/`), then turned into classes.
+Both sets are a list of characters, 20 drawings of 28 x 28 each, kept in a cache: Omniglot as TensorFlow Datasets
+prepared it (`records.py`) or as its authors publish it (`archives.py`), or letters (`glyphs.py`). From there they take
+the same road: characters are shared out by a committed list (`splits/`), then turned into classes.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from experiments import glyphs, records
-from experiments.cache import Characters, cache_folder, cached, say
-from experiments.records import DataError
-
-SPLITS = Path(__file__).parent / "splits"
+from experiments import archives, glyphs, records
+from experiments.cache import Characters, cache_folder, cached, key, read_cache, say
+from experiments.drawings import AGAIN, SPLITS, VERSION, DataError, NotFoundError, listed
 
 
 class Part(NamedTuple):
@@ -67,13 +66,13 @@ def load(
 
     Args:
         dataset: `omniglot` insists on it; `auto` takes it where it is prepared, cached or can be fetched, and
-            otherwise says so in one line and takes `glyphs`.
+            otherwise says so in one line and takes `glyphs`; without a network that is known within two seconds.
         split: of Omniglot. `vinyals`: 1028 / 172 / 423 characters, every rotation a class in all three parts.
             `lake`: 25 / 5 / 20 whole alphabets, rotations in the first two only. The glyphs have one split, `scripts`.
-        data_dir: folder that holds `omniglot/<version>/` as TensorFlow Datasets prepared it. Default: `$TFDS_DATA_DIR`,
-            then `~/tensorflow_datasets`.
-        cache_dir: where the compact arrays are kept. Default: `$CLUSTERJAX_CACHE`, else `clusterjax` in the
-            user's cache folder.
+        data_dir: folder that holds `omniglot/<version>/` as TensorFlow Datasets prepared it; then no other place is
+            tried. Default: `$TFDS_DATA_DIR`, then `~/tensorflow_datasets`, then the cache, then the network.
+        cache_dir: where what was fetched and the compact arrays are kept. Default: `$CLUSTERJAX_CACHE`, else
+            `clusterjax` in the user's cache folder.
 
     Returns:
         A `Dataset`.
@@ -88,12 +87,15 @@ def load(
     cache = cache_folder(cache_dir)
     if dataset != "glyphs":
         try:
-            characters = records.characters(None if data_dir is None else Path(data_dir).expanduser(), cache)
-            return divide("omniglot", split, characters)
-        except records.NotFoundError as missing:
+            return divide("omniglot", split, omniglot(data_dir, cache))
+        except NotFoundError as missing:
             if dataset == "omniglot" or data_dir is not None:
                 raise
             say(f"{missing.what}; using the glyphs instead, letters drawn from fonts.")
+        except ImportError as error:
+            raise DataError(
+                f"Omniglot needs {error.name or error}; run `pip install 'clusterjax[experiments]'`."
+            ) from error
     return divide("glyphs", "scripts", cached(cache / f"glyphs-{glyphs.key()}.npz", glyphs.draw))
 
 
@@ -112,6 +114,37 @@ def merge(*parts: Part) -> Part:
         np.concatenate([part.alphabets for part in parts]),
         np.concatenate([part.upright for part in parts]),
     )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Where Omniglot comes from
+
+
+def omniglot(data_dir: str | os.PathLike[str] | None, cache: Path) -> Characters:
+    """All of Omniglot: from the folder named, a folder found, the cache, or the network, in this order."""
+    folders = [Path(os.path.expanduser(data_dir))] if data_dir is not None else records.default_folders()
+    for folder in folders:
+        if prepared := records.prepared_version(folder):
+            return kept(cache, records.files(prepared), lambda: records.read(prepared))
+    if data_dir is not None:
+        what = "holds no omniglot/<version>/*.array_record files" if os.path.isdir(folders[0]) else "does not exist"
+        raise NotFoundError(
+            f"The data folder {folders[0]} {what}", "check the name, or leave it out and have Omniglot fetched"
+        )
+    for path in sorted(cache.glob(f"omniglot-v{VERSION}-*.npz")):
+        if characters := read_cache(path):
+            return characters
+    fetched = archives.fetch(cache / "omniglot")
+    return kept(cache, fetched, lambda: archives.read(fetched))
+
+
+def kept(cache: Path, files: Sequence[Path], read: Callable[[], Characters]) -> Characters:
+    """What the cache kept of the very same files (hashing 12 MB takes milliseconds), or what is read from them."""
+    try:
+        name = f"omniglot-v{VERSION}-{key(files)}.npz"
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}); {AGAIN}.") from error
+    return cached(cache / name, read)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -135,21 +168,12 @@ def divide(name: str, split: str, characters: Characters) -> Dataset:
 def members(split: str, names: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
     """Places of the train, validation and test characters in `names`, by the committed lists."""
     if split == "vinyals":
-        listed = [json.loads((SPLITS / "omniglot" / f"{part}.json").read_text()) for part in ("train", "val", "test")]
         place = {name: i for i, name in enumerate(names)}
-        train, validation, test = (
-            [
-                place[f"{a}/{c}"]
-                for alphabets in sets.values()
-                for a, characters in alphabets.items()
-                for c in characters
-            ]
-            for sets in listed
-        )
+        train, validation, test = ([place[name] for name in listed(part)] for part in ("train", "val", "test"))
         return train, validation, test
-    listed = json.loads((SPLITS / f"{split}.json").read_text())
+    alphabets = json.loads((SPLITS / f"{split}.json").read_text(encoding="utf-8"))
     train, validation, test = (
-        [i for i, name in enumerate(names) if name.split("/")[0] in set(listed[part])]
+        [i for i, name in enumerate(names) if name.split("/")[0] in alphabets[part]]
         for part in ("train", "validation", "test")
     )
     return train, validation, test

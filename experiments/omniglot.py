@@ -31,7 +31,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from clusterjax import losses
 from experiments import data, evaluate, figures, runs, train
 from experiments.configs import CONFIGS, Config
-from experiments.records import first_line
+from experiments.drawings import first_line
 from experiments.runs import RunError
 
 LOSSES = {

@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
+import pwd
+import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import cache, data, glyphs, records
+from experiments import cache, data, drawings, glyphs, records
 
 LISTS = data.SPLITS / "omniglot"
 
@@ -45,7 +45,8 @@ def made_up(names, seed=0):
 def test_vinyals_lists_are_disjoint_and_whole():
     parts = [listed("train"), listed("val"), listed("test")]
     assert [len(part) for part in parts] == [1028, 172, 423]
-    assert len(set().union(*parts)) == records.CHARACTERS
+    assert len(set().union(*parts)) == 1623
+    assert drawings.known() == tuple(every_name())
 
 
 def test_vinyals_members_are_the_listed_characters():
@@ -151,7 +152,7 @@ def shrink_by_loops(ink):
 
 def test_shrink_averages_areas():
     ink = np.random.default_rng(0).random((3, 105, 105)) < 0.2
-    small = records.shrink(ink)
+    small = drawings.shrink(ink)
     assert small.dtype == np.uint8
     for picture, result in zip(ink, small, strict=True):
         np.testing.assert_allclose(result, shrink_by_loops(picture), atol=0.51)
@@ -161,13 +162,13 @@ def test_shrink_commutes_with_rotation():
     ink = np.random.default_rng(1).random((5, 105, 105)) < 0.1
     for quarter in range(4):
         np.testing.assert_array_equal(
-            records.shrink(np.rot90(ink, quarter, axes=(1, 2))), np.rot90(records.shrink(ink), quarter, axes=(1, 2))
+            drawings.shrink(np.rot90(ink, quarter, axes=(1, 2))), np.rot90(drawings.shrink(ink), quarter, axes=(1, 2))
         )
 
 
 def test_shrink_keeps_full_ink_and_paper():
-    np.testing.assert_array_equal(records.shrink(np.ones((1, 105, 105))), 255)
-    np.testing.assert_array_equal(records.shrink(np.zeros((1, 105, 105))), 0)
+    np.testing.assert_array_equal(drawings.shrink(np.ones((1, 105, 105))), 255)
+    np.testing.assert_array_equal(drawings.shrink(np.zeros((1, 105, 105))), 0)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -176,6 +177,7 @@ def test_shrink_keeps_full_ink_and_paper():
 
 ALPHABETS = ("Early_Aramaic", "Greek", "Korean")
 CONTENT = {"train": [(1, 0), (1, 11), (2, 4)], "test": [(0, 2)]}  # (alphabet, character counted from 0) of each split
+NAMES = ("Early_Aramaic/character03", "Greek/character01", "Greek/character12", "Korean/character05")
 
 
 def square(alphabet, character, drawing):
@@ -195,19 +197,23 @@ def encode(ink):
 
 
 def prepare(root: Path, content=CONTENT):
-    """Write what TFDS would: records, and the JSON files that describe them."""
+    """Write what TFDS would: records in the order of its own hash, and the JSON files that describe them."""
     module = pytest.importorskip("array_record.python.array_record_module")
     pb = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2
+    hashing = pytest.importorskip("tensorflow_datasets.core.hashing")
     folder = root / "omniglot" / "3.0.0"
     folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
     splits = []
     for split, members in content.items():
-        drawings = [(a, c, i) for a, c in members for i in range(20)]
-        rng.shuffle(drawings)
+        keys = {
+            f"{ALPHABETS[a]}_{c}_{number:04d}_{i + 1:02d}.png": (a, c, i)
+            for number, (a, c) in enumerate(members, 1)
+            for i in range(20)
+        }
+        drawn = [keys[k] for k in sorted(keys, key=hashing.Hasher(split).hash_key)]
         path = folder / f"omniglot-{split}.array_record-00000-of-00001"
         writer = module.ArrayRecordWriter(str(path), "group_size:1")
-        for a, c, i in drawings:
+        for a, c, i in drawn:
             example = pb.Example()
             feature = example.features.feature
             feature["image"].bytes_list.value.append(encode(square(a, c, i)))
@@ -218,7 +224,7 @@ def prepare(root: Path, content=CONTENT):
         splits.append(
             {
                 "name": split,
-                "shardLengths": [str(len(drawings))],
+                "shardLengths": [str(len(drawn))],
                 "numBytes": "1",
                 "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
             }
@@ -245,23 +251,20 @@ def prepare(root: Path, content=CONTENT):
 
 @pytest.fixture
 def small_omniglot(monkeypatch):
-    monkeypatch.setattr(records, "CHARACTERS", 4)
+    """An Omniglot of four characters."""
+    monkeypatch.setattr(drawings, "known", lambda: NAMES)
+    monkeypatch.setattr(records, "known", lambda: NAMES)
 
 
 @pytest.mark.usefixtures("small_omniglot")
 def test_records_become_characters(tmp_path, capsys):
     prepare(tmp_path)
-    characters = records.characters(tmp_path, tmp_path / "cache")
-    assert characters.names == (
-        "Early_Aramaic/character03",
-        "Greek/character01",
-        "Greek/character12",
-        "Korean/character05",
-    )
-    for (a, c), drawings in zip([(0, 2), (1, 0), (1, 11), (2, 4)], characters.images, strict=True):
-        expected = Counter(records.shrink(square(a, c, i)[None])[0].tobytes() for i in range(20))
-        assert Counter(picture.tobytes() for picture in drawings) == expected
-    again = records.characters(tmp_path, tmp_path / "cache")
+    characters = data.omniglot(tmp_path, tmp_path / "cache")
+    assert characters.names == NAMES
+    for (a, c), pictures in zip([(0, 2), (1, 0), (1, 11), (2, 4)], characters.images, strict=True):
+        expected = sorted(drawings.shrink(square(a, c, i)).tobytes() for i in range(20))
+        assert sorted(picture.tobytes() for picture in pictures) == expected
+    again = data.omniglot(tmp_path, tmp_path / "cache")
     np.testing.assert_array_equal(again.images, characters.images)
     assert again.names == characters.names
     assert len(list((tmp_path / "cache").iterdir())) == 1
@@ -292,13 +295,13 @@ def damage_missing(path):
 def test_broken_records_are_named_and_nothing_else_is_used(tmp_path, damage, cached_before):
     folder = prepare(tmp_path)
     if cached_before:
-        records.characters(tmp_path, tmp_path / "cache")
+        data.omniglot(tmp_path, tmp_path / "cache")
     damage(folder / "omniglot-test.array_record-00000-of-00001")
-    with pytest.raises(data.DataError, match=r"(?s)cannot be read.*prepare or copy Omniglot again") as caught:
+    with pytest.raises(data.DataError, match=r"(?s)cannot be read.*fetch or copy Omniglot again") as caught:
         data.load("auto", data_dir=tmp_path, cache_dir=tmp_path / "cache")
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not isinstance(caught.value, records.NotFoundError)
+    assert not isinstance(caught.value, drawings.NotFoundError)
 
 
 @pytest.mark.usefixtures("small_omniglot")
@@ -311,8 +314,50 @@ def test_broken_records_are_named_and_nothing_else_is_used(tmp_path, damage, cac
 )
 def test_a_set_with_other_counts_is_refused(tmp_path, train, found):
     prepare(tmp_path, {"train": train, "test": [(0, 2)]})
-    with pytest.raises(data.DataError, match=f"{found}, not 20 of each of 4"):
-        records.characters(tmp_path, tmp_path / "cache")
+    with pytest.raises(data.DataError, match=f"{found}, not 20 of each of the 4 known"):
+        data.omniglot(tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("small_omniglot")
+def test_drawings_of_a_character_stay_in_the_order_they_come_in(tmp_path):
+    drawn = [(name, encode(square(0, 0, i))) for i in np.random.default_rng(0).permutation(20) for name in NAMES]
+    gathered = drawings.gather(iter(drawn), tmp_path)
+    expected = [drawings.shrink(drawings.decode(png)) for _, png in drawn[::4]]
+    for pictures in gathered.images:
+        np.testing.assert_array_equal(pictures, expected)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def forbid(_):
+        raise PermissionError(13, "Permission denied", "the file")
+
+    prepare(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", forbid)
+    with pytest.raises(data.DataError, match=r"the file cannot be read \(Permission denied\); delete that folder"):
+        data.omniglot(tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("small_omniglot")
+def test_characters_of_other_names_are_refused(tmp_path):
+    prepare(tmp_path, {"train": [(1, 0), (1, 12), (2, 4)], "test": [(0, 2)]})
+    with pytest.raises(data.DataError, match="not 20 of each of the 4 known"):
+        data.omniglot(tmp_path, tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("small_omniglot")
+@pytest.mark.parametrize("labels", ["Greek\nEarly_Aramaic\nKorean", "Early_Aramaic\nGreek\nKor\u00e9an", ""])
+@pytest.mark.parametrize("cached_before", [False, True])
+def test_wrong_alphabets_are_refused_and_right_ones_taken_again(tmp_path, labels, cached_before):
+    path = prepare(tmp_path) / "alphabet.labels.txt"
+    right = path.read_bytes()
+    if cached_before:
+        data.omniglot(tmp_path, tmp_path / "cache")
+    path.write_text(labels, encoding="utf-8")
+    with pytest.raises(data.DataError, match=r"alphabet.labels.txt does not list|cannot be read") as caught:
+        data.omniglot(tmp_path, tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    path.write_bytes(right)
+    assert data.omniglot(tmp_path, tmp_path / "cache").names == NAMES
 
 
 def test_a_preparation_that_was_cut_short_does_not_count(tmp_path):
@@ -355,6 +400,8 @@ def nowhere(monkeypatch, tmp_path):
     """A machine without Omniglot, and a glyph set that costs nothing."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CLUSTERJAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CLUSTERJAX_OMNIGLOT_URL", "http://127.0.0.1:1")  # nobody listens
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     names = [
         f"{script}/U+0000"
@@ -362,24 +409,27 @@ def nowhere(monkeypatch, tmp_path):
         for script in part
     ]
     monkeypatch.setattr(glyphs, "draw", lambda: made_up(names))
-    monkeypatch.setattr(records, "why_not_fetch", lambda: "no network")
     return tmp_path
 
 
 @pytest.mark.usefixtures("nowhere")
 def test_auto_says_in_one_line_that_it_takes_glyphs(capsys):
+    start = time.monotonic()
     dataset = data.load()
+    assert time.monotonic() - start < 2
     assert (dataset.name, dataset.split) == ("glyphs", "scripts")
-    said = capsys.readouterr().err.strip()
-    assert said.count("\n") == 0
-    assert "using the glyphs instead" in said
-    assert "no network" in said
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "cannot be fetched (no answer); using the glyphs instead" in said
 
 
 @pytest.mark.usefixtures("nowhere")
 def test_insisting_on_omniglot_explains_what_to_do():
-    with pytest.raises(data.DataError, match=r"cannot be fetched here \(no network\); .*pip install.*--data-dir"):
+    with pytest.raises(
+        data.DataError, match=r"cannot be fetched \(no answer\); try again .*\.zip.*--data-dir"
+    ) as caught:
         data.load("omniglot")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("dataset", ["auto", "omniglot"])
@@ -392,63 +442,54 @@ def test_a_named_folder_is_never_passed_over(nowhere, dataset):
 
 def test_the_cache_alone_is_enough(nowhere):
     kept = made_up(every_name())
-    cache.write_cache(nowhere / "cache" / f"omniglot-v{records.VERSION}-0123456789abcdef.npz", kept)
+    cache.write_cache(nowhere / "cache" / f"omniglot-v{drawings.VERSION}-0123456789abcdef.npz", kept)
     assert data.load().name == "omniglot"
 
 
-@pytest.mark.usefixtures("nowhere")
-def test_a_failed_fetch_is_not_the_end(monkeypatch, capsys):
-    tfds = pytest.importorskip("tensorflow_datasets")
-
-    def fail(*_, **__):
-        raise ConnectionError("the line is dead\nand a page more")
-
-    monkeypatch.setattr(records, "why_not_fetch", lambda: None)
-    monkeypatch.setattr(tfds, "data_source", fail)
+def test_a_cache_that_cannot_be_made_stops_no_run(nowhere, capsys):
+    (nowhere / "cache").write_text("a file where the folder should be")
     assert data.load().name == "glyphs"
-    assert "could not be fetched (the line is dead)" in capsys.readouterr().err
-    with pytest.raises(data.DataError, match="the line is dead"):
+    said = capsys.readouterr().err
+    assert "cannot be fetched" in said
+    assert "cannot be written" in said
+
+
+@pytest.fixture
+def homeless(nowhere, monkeypatch):
+    """Nobody's process: no HOME, and a user that the machine does not know."""
+
+    def unknown(_):
+        raise KeyError("uid not found")
+
+    for variable in ("HOME", "CLUSTERJAX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(nowhere))
+    monkeypatch.chdir(nowhere)
+    return nowhere
+
+
+@pytest.mark.usefixtures("small_omniglot")
+def test_without_a_home_a_folder_named_by_the_environment_is_read(homeless, monkeypatch):
+    prepare(homeless / "sets")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(homeless / "sets"))
+    assert data.omniglot(None, cache.cache_folder()).names == NAMES
+    assert sorted(path.name for path in homeless.iterdir()) == ["clusterjax", "sets"]
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_and_a_folder_there_are_glyphs_or_a_sentence():
+    assert data.load().name == "glyphs"
+    with pytest.raises(data.DataError, match="cannot be fetched"):
         data.load("omniglot")
-
-
-@pytest.mark.usefixtures("nowhere", "small_omniglot")
-def test_what_was_fetched_is_read(nowhere, monkeypatch):
-    tfds = pytest.importorskip("tensorflow_datasets")
-    monkeypatch.setenv("TFDS_DATA_DIR", str(nowhere / "sets"))
-    monkeypatch.setattr(records, "why_not_fetch", lambda: None)
-    monkeypatch.setattr(tfds, "data_source", lambda _, data_dir: prepare(data_dir))
-    assert len(records.characters(None, nowhere / "cache").names) == 4
+    with pytest.raises(data.DataError, match=r"~/sets does not exist"):
+        data.load("omniglot", data_dir="~/sets")
 
 
 @pytest.mark.parametrize(("argument", "value"), [("dataset", "mnist"), ("split", "random")])
 def test_unknown_names_list_the_known(argument, value):
     with pytest.raises(data.DataError, match=f"{argument} is '{value}'; choose"):
         data.load(**{argument: value})
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The network
-
-
-def test_a_name_server_that_hangs_does_not_hang_us(monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(60))
-    start = time.monotonic()
-    assert not records.reachable(("one.invalid", "two.invalid"), seconds=0.2)
-    assert time.monotonic() - start < 10
-
-
-def test_reachable_wants_every_host():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert records.reachable(("127.0.0.1",), port)
-        assert not records.reachable(("127.0.0.1", "127.0.0.2.invalid"), port)
-    assert not records.reachable(("127.0.0.1",), port)
-
-
-def test_without_tensorflow_the_network_is_not_asked(monkeypatch):
-    monkeypatch.setattr(records, "reachable", lambda _: pytest.fail("asked the network"))
-    monkeypatch.setattr(records.importlib.util, "find_spec", lambda _: None)
-    assert records.why_not_fetch() == "tensorflow is not installed"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -496,6 +537,59 @@ def test_a_truncated_cache_is_made_again(tmp_path, capsys, share):
     assert cache.cached(path, forbidden).names == made.names
 
 
+def other_kind(kept):
+    kept["images"] = kept["images"].astype(np.int64)
+
+
+def other_shape(kept):
+    kept["images"] = kept["images"].reshape(4, 10, 28, 28)
+
+
+def names_in_another_order(kept):
+    kept["names"] = kept["names"][::-1]
+
+
+def one_name_twice(kept):
+    kept["names"][1] = kept["names"][0]
+
+
+def turns_of_another_set(kept):
+    kept["turns"] = kept["turns"][:1]
+
+
+def turns_of_another_kind(kept):
+    kept["turns"] = kept["turns"].astype(np.uint8)
+
+
+def no_digest(kept):
+    del kept["digest"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_kind,
+        other_shape,
+        names_in_another_order,
+        one_name_twice,
+        turns_of_another_set,
+        turns_of_another_kind,
+        no_digest,
+    ],
+)
+def test_a_whole_file_of_other_content_is_made_again(tmp_path, capsys, change):
+    path = tmp_path / "set.npz"
+    made = made_up(["A/character01", "B/character01"])
+    cache.write_cache(path, made)
+    with np.load(path) as file:
+        kept = dict(file)
+    change(kept)
+    np.savez(path, **kept)
+    assert cache.cached(path, lambda: made) is made
+    assert capsys.readouterr().err.count("is damaged") == 1
+    assert cache.cached(path, forbidden).names == made.names
+
+
 def test_a_write_that_fails_keeps_the_old_file_and_the_run(tmp_path, monkeypatch, capsys):
     path = tmp_path / "set.npz"
     cache.write_cache(path, made_up(["A/character01"]))
@@ -511,6 +605,27 @@ def test_a_write_that_fails_keeps_the_old_file_and_the_run(tmp_path, monkeypatch
     assert [p.name for p in tmp_path.iterdir()] == ["set.npz"]
     assert cache.cached(tmp_path / "other.npz", lambda: made_up(["C/character01"])).names == ("C/character01",)
     assert "No space left on device" in capsys.readouterr().err
+
+
+def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path):
+    path = tmp_path / "set.npz"
+    names = ["set.npzabc.tmp", "set.npzdef.tmp", "theirs.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    for name in (names[0], names[2]):
+        os.utime(tmp_path / name, (0, 0))
+    cache.write_cache(path, made_up(["A/character01"]))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["set.npz", *names[1:]]
+
+
+@pytest.mark.parametrize("change", [lambda p: p.write_bytes(b"two"), lambda p: p.rename(p.with_name("c"))])
+def test_the_key_changes_with_content_and_name(tmp_path, change):
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"one")
+    before = cache.key(sorted(tmp_path.iterdir()))
+    assert cache.key(sorted(tmp_path.iterdir())) == before
+    change(tmp_path / "a")
+    assert cache.key(sorted(tmp_path.iterdir())) != before
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
