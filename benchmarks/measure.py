@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def in_turn(rivals: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
 
 
 def peak_megabytes(module: str, *arguments: str) -> float | None:
-    """How far a fresh process's memory rises above what it held when the data lay ready; None where it fails.
+    """How far a fresh process's memory rises above what it held when the data lay ready; None if it fails (on macOS).
 
     `python -m module --memory arguments` must print what `report_peak` returns as its last line.
     """
@@ -49,19 +49,28 @@ def peak_megabytes(module: str, *arguments: str) -> float | None:
 
 
 def report_peak(function: Callable[[], object]) -> float:
-    """Megabytes by which one call raises this process's peak memory."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Megabytes by which one call raises this process's memory at its peak; an error where there is no /proc.
+
+    Not by `getrusage`: its maximum is handed down by the process that started this one, and cannot be set back.
+    """
+    with contextlib.suppress(OSError):  # without it the peak so far stays, and the rise may come out too small
+        Path("/proc/self/clear_refs").write_text("5")  # from here on the peak is that of what is held now
+    before = _peak_kilobytes()
     jax.block_until_ready(function())
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (_peak_kilobytes() - before) / 1024
+
+
+def _peak_kilobytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def machine() -> dict:
     """What every row says of where it was measured."""
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.processor(),
-    )
-    return {"device": f"{jax.default_backend()}, {model}, {len(os.sched_getaffinity(0))} cores", "jax": jax.__version__}
+    told = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.split(":")[1].strip() for line in told if "model name" in line), platform.processor())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"device": f"{jax.default_backend()}, {model}, {cores} cores", "jax": jax.__version__}
 
 
 def write(name: str, rows: Sequence[dict]) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn.metrics import silhouette_score as peer
 
 from benchmarks import measure
 from clusterjax import silhouette_score
@@ -37,16 +38,11 @@ def rivals(n: int, k: int) -> dict[str, Callable[[], object]]:
     score = jax.jit(lambda x: silhouette_score(x, labels_on_device, num_clusters=k))
     gradient = jax.jit(jax.grad(score))
 
-    def sklearn():
-        from sklearn.metrics import silhouette_score as peer
-
-        return peer(x, labels)
-
     compared = {
         "bare product": lambda: bare_product(on_device),
         "clusterjax": lambda: score(on_device),
         "clusterjax gradient": lambda: gradient(on_device),
-        "scikit-learn": sklearn,
+        "scikit-learn": lambda: peer(x, labels),
     }
     if importlib.util.find_spec("scib_metrics"):
         from scib_metrics.utils import silhouette_samples as scib  # pyright: ignore[reportMissingImports]

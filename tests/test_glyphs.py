@@ -1,4 +1,4 @@
-"""The embedded set: every letter is drawn, no two classes look alike, whole scripts are held out."""
+"""The embedded set: every letter is drawn, in one shape, no two classes look alike, whole scripts are held out."""
 
 from __future__ import annotations
 
@@ -87,14 +87,15 @@ def test_only_faces_that_have_the_letter_draw_it():
             assert not np.array_equal(glyphs.render(letter, face), box)
 
 
-def distinct_by_loops(canvases):
-    """The rule as `distinct` tells it, one pair at a time."""
+def unit(picture):
     from scipy.ndimage import gaussian_filter
 
-    def unit(picture):
-        blurred = gaussian_filter(picture.astype(np.float32), 2)[::2, ::2]
-        return blurred / np.linalg.norm(blurred)
+    blurred = gaussian_filter(picture.astype(np.float32), 2)[::2, ::2]
+    return blurred / np.linalg.norm(blurred)
 
+
+def distinct_by_loops(canvases):
+    """The rule as `distinct` tells it, one pair at a time."""
     kept, result = [], np.zeros((len(canvases), 4), bool)
     for quarter in range(4):
         for i, canvas in enumerate(canvases):
@@ -115,6 +116,58 @@ def test_distinct_follows_its_rule():
     assert 0 < found.sum() < found.size
 
 
+@pytest.mark.parametrize(
+    "letter", ["\u10a0", "\u0442", "\u10da", "\u04cb"]
+)  # by serif, by italics, by mono, by mistake
+def test_a_letter_of_two_shapes_is_left_out(monkeypatch, letter):
+    monkeypatch.setattr(glyphs, "candidates", lambda: [("Latin", "A"), ("Some", letter)])
+    assert glyphs.draw().names == ("Latin/U+0041",)
+
+
+@pytest.mark.parametrize("letter", "AOUWgiß\u0436\u03bb\u10d0\u10a1\u0561\u05d0\u1401\u0e81\u062b")
+def test_styles_of_a_letter_agree(letter):
+    assert glyphs.agree(letter)
+
+
+def agree_by_loops(letter):
+    """From the first face, take in whatever is near one that was taken in, until nothing comes."""
+    pictures = [unit(glyphs.straight(glyphs.render(letter, face))) for face in glyphs.having(letter)]
+    reached = {0}
+    for _ in pictures:
+        reached |= {
+            j
+            for i in reached
+            for j, picture in enumerate(pictures)
+            if np.linalg.norm(picture - pictures[i]) < glyphs.APART
+        }
+    return len(reached) == len(pictures)
+
+
+def test_agree_follows_its_rule():
+    letters = "AUgv\u0433\u0434\u03bd\u03dd\u10a2\u10bf\u10ef\u2d02"
+    found = [glyphs.agree(letter) for letter in letters]
+    assert found == [agree_by_loops(letter) for letter in letters]
+    assert 0 < sum(found) < len(found)
+
+
+def test_straight_takes_out_slant_and_half_of_a_stretch():
+    from scipy.ndimage import affine_transform
+
+    upright = glyphs.render("R", glyphs.fonts()[0])
+    change = np.array([[1.2, 0.0], [0.3, 0.9]])  # rows: how a place of the new picture is found in the old one
+    offset = 27.5 - change @ np.full(2, 27.5) + [1.5, -2.0]
+    changed = affine_transform(upright, change, offset, order=1)  # pyright: ignore[reportArgumentType]
+    twice = [unit(glyphs.straight(glyphs.straight(picture))) for picture in (upright, changed)]
+    before, after = np.linalg.norm(unit(upright) - unit(changed)), np.linalg.norm(twice[0] - twice[1])
+    assert before > 0.5
+    assert after < 0.15
+    places = np.indices(upright.shape).reshape(2, -1)
+    for picture in (upright, changed):
+        spread = [np.cov(places, aweights=p.ravel().astype(float)) for p in (picture, glyphs.straight(picture))]
+        assert abs(spread[1][0, 1]) < 2 < abs(spread[0][0, 1])
+        np.testing.assert_allclose(spread[1][0, 0], glyphs.SPREAD * np.sqrt(spread[0][0, 0]), rtol=0.03)
+
+
 def test_letters_are_plain():
     assert glyphs.plain("a")
     assert not glyphs.plain("\u00e1")  # a with acute
@@ -131,6 +184,7 @@ def test_whole_scripts_are_held_out(whole):
     for part, least in zip(dataset[2:], (2000, 200, 700), strict=True):
         assert len(set(part.names)) == len(part.names) >= least
         assert (part.images.max((2, 3)) > 128).all()
+    assert 1100 < len(whole.names) < 1180
     upright = dataset.test.alphabets[dataset.test.upright]
     assert np.unique(upright, return_counts=True)[1].min() >= 20  # enough for 20-way tasks within every alphabet
 

@@ -8,12 +8,13 @@ import matplotlib
 
 matplotlib.use("agg")
 
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage, TextArea
+from matplotlib.patches import ConnectionPatch, Rectangle, StepPatch
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
@@ -24,6 +25,21 @@ from clusterjax import plots
 def close_figures():
     yield
     plt.close("all")
+
+
+def labels_of(ax):
+    return [artist for artist in ax.artists if isinstance(artist, AnnotationBbox)]
+
+
+def shown_text(ax):
+    return [label.offsetbox.get_text() for label in labels_of(ax) if isinstance(label.offsetbox, TextArea)]
+
+
+def blobs(classes, spread, each=12):
+    """Classes around random middles of the unit square."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(classes), each)
+    return rng.random((classes, 2))[labels] + rng.normal(0, spread, (len(labels), 2)), labels
 
 
 def test_silhouette_bars_are_sorted_within_their_cluster():
@@ -55,7 +71,7 @@ def test_embedding_draws_every_point_and_names_every_class(method):
     with threadpool_limits(1):  # on a busy machine the threads of scikit-learn wait for each other for minutes
         ax = plots.embedding_plot(rng.normal(size=(19, 5)), labels, method=method, names=["a", "b", "c", "d"])
     assert [len(np.asarray(points.get_offsets())) for points in ax.collections] == [1, 6, 6, 6]
-    assert [text.get_text() for text in ax.texts] == ["a", "c", "d"]
+    assert shown_text(ax) == ["a", "c", "d"]
 
 
 def test_embedding_of_two_coordinates_is_drawn_as_it_is():
@@ -90,12 +106,106 @@ def test_a_class_is_shown_by_its_image_in_the_middle(shape):
     images = np.zeros((4, *shape))
     images[1] = 1
     ax = plots.embedding_plot(points, [0, 0, 0, 1], images=images)
-    stamps = [artist for artist in ax.artists if isinstance(artist, AnnotationBbox)]
-    shown = [np.asarray(s.offsetbox.get_data()) for s in stamps if isinstance(s.offsetbox, OffsetImage)]
+    shown = [np.asarray(s.offsetbox.get_data()) for s in labels_of(ax) if isinstance(s.offsetbox, OffsetImage)]
     assert [image.shape for image in shown] == [(8, 6, 3)] * 2
     ink = 1 if shape[-1] == 3 else 0  # one channel is ink, drawn black on white
     assert_array_equal(shown[0], ink)
     assert_array_equal(shown[1], 1 - ink)
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize(
+    ("classes", "spread", "side"), [(1, 0.1, 7), (6, 0.02, 7), (20, 0.3, 7), (45, 0.05, 7), (45, 0.05, 3)]
+)
+def test_no_label_lies_on_another_and_every_line_ends_at_its_class(classes, spread, side, pictures):
+    points, labels = blobs(classes, spread)
+    names = [f"class number {label}" for label in range(classes)]
+    ax = plt.subplots(figsize=(side, side))[1]
+    plots.embedding_plot(points, labels, images=np.ones((len(labels), 9, 9)) if pictures else None, names=names, ax=ax)
+    ax.figure.canvas.draw()
+    boxes = [label.patch.get_window_extent() for label in labels_of(ax)]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    frame = ax.get_window_extent()
+    assert all(frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1 for box in boxes)
+    lines = [artist for artist in ax.patches if isinstance(artist, ConnectionPatch)]
+    assert 1 <= len(lines) == len(boxes) <= classes
+    if side == 7:
+        assert len(boxes) == classes  # there is room
+    for line, label in zip(lines, labels_of(ax), strict=True):
+        (own,) = np.unique(labels[(points == line.xy2).all(1)])
+        if isinstance(label.offsetbox, TextArea):
+            assert label.offsetbox.get_text() == names[own]
+        assert to_hex(line.get_edgecolor()) == to_hex(label.patch.get_edgecolor())
+        assert to_hex(line.get_edgecolor()).upper() == plots.COLOURS[own % len(plots.COLOURS)]
+        assert label.patch.get_window_extent().contains(*ax.transAxes.transform(line.xy1))
+
+
+def test_labels_stand_beside_the_points():
+    points, labels = blobs(20, 0.01)
+    ax = plots.embedding_plot(points, labels, images=np.ones((len(labels), 9, 9)))
+    ax.figure.canvas.draw()
+    places = ax.transData.transform(points)
+    boxes = [label.patch.get_window_extent() for label in labels_of(ax)]
+    assert not any(((places > box.min) & (places < box.max)).all(1).any() for box in boxes)
+    lines = [artist for artist in ax.patches if isinstance(artist, ConnectionPatch)]
+    far = [np.linalg.norm(ax.transAxes.transform(line.xy1) - ax.transData.transform(line.xy2)) for line in lines]
+    assert np.mean(far) < 60  # pixels, in a picture of 700
+
+
+def test_of_very_many_classes_some_are_named():
+    points, labels = blobs(200, 0.01, each=2)
+    assert 30 <= len(labels_of(plots.embedding_plot(points, labels))) <= plots.MOST_NAMES
+
+
+def test_a_long_name_is_broken_into_lines():
+    name = "Old_Church_Slavonic_(Cyrillic)/character25"
+    shown = shown_text(plots.embedding_plot(np.eye(2), [0, 1], names=[name, "short"]))
+    assert shown[1] == "short"
+    assert shown[0].replace("\n", "") == name
+    assert max(map(len, shown[0].split("\n"))) <= plots.LONG
+
+
+def test_names_are_no_mathematics():
+    names = [r"$\frac{$", "$a$"]  # the first is an error in mathtext
+    axes = [
+        plots.silhouette_plot([0.5, 0.2], [0, 1], names=names),
+        plots.embedding_plot(np.eye(2), [0, 1], names=names),
+        plots.episode_plot(np.ones((2, 1, 3, 3)), np.ones((1, 3, 3)), [1], [0], names=names),
+    ]
+    for ax in axes:
+        ax.figure.canvas.draw()
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == names
+    assert shown_text(axes[1]) == names
+    assert axes[2].texts[0].get_text() == "✗ $a$"
+    marks = [*axes[0].get_yticklabels(), *axes[2].get_yticklabels(), *axes[2].texts]
+    assert not any(text.get_parse_math() for text in marks)
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
+def test_one_coordinate_is_drawn_along_a_line(method):
+    points = np.arange(6.0)[:, None]
+    ax = plots.embedding_plot(points, np.zeros(6, int), method=method)
+    assert_array_equal(ax.collections[1].get_offsets(), np.pad(points, ((0, 0), (0, 1))))
+    assert ax.get_title() == "6 points, 1 classes"
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_three_points_lie_on_a_plane(n, method):
+    points = np.random.default_rng(0).normal(size=(n, 5))
+    ax = plots.embedding_plot(points, np.zeros(n, int), method=method)
+    drawn = np.asarray(ax.collections[1].get_offsets())
+    expected = np.linalg.norm(points[:, None] - points, axis=-1)
+    assert_allclose(np.linalg.norm(drawn[:, None] - drawn, axis=-1), expected, atol=1e-12)
+    assert ax.get_title().endswith("(pca)")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16, np.int8])
+def test_points_of_any_dtype_are_drawn(dtype):
+    points = np.asarray(jnp.asarray(np.random.default_rng(0).normal(0, 9, (8, 4)), dtype))
+    ax = plots.embedding_plot(points, np.zeros(8, int), method="pca")
+    same = plots.embedding_plot(points.astype(float), np.zeros(8, int), method="pca")
+    assert_array_equal(ax.collections[1].get_offsets(), same.collections[1].get_offsets())
 
 
 def test_an_episode_tells_right_from_wrong_by_frame_and_by_mark():
@@ -129,6 +239,11 @@ def test_what_does_not_fit_is_refused():
         plots.embedding_plot(np.eye(3), [0, 0, 1], method="mds")
     with pytest.raises(ValueError, match="every point needs a label"):
         plots.embedding_plot(np.eye(3), [0, 0])
+    with pytest.raises(ValueError, match="every point needs a label"):
+        plots.embedding_plot(np.arange(3), [0, 0, 1])
+    for nothing in (np.empty((0, 3)), np.empty((2, 0)), np.array([[0.0, np.nan], [1.0, 2.0]])):
+        with pytest.raises(ValueError, match="there is nothing to draw"):
+            plots.embedding_plot(nothing, np.zeros(len(nothing), int))
     with pytest.raises(ValueError, match="every query needs an answer"):
         plots.episode_plot(np.ones((2, 1, 3, 3)), np.ones((2, 3, 3)), [0], [0, 1])
 
@@ -136,7 +251,7 @@ def test_what_does_not_fit_is_refused():
 def test_without_matplotlib_or_umap_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ImportError, match=r"method='umap' needs umap: pip install 'clusterjax\[plots\]'"):
-        plots.embedding_plot(np.eye(3), [0, 0, 1])
+        plots.embedding_plot(np.eye(4), [0, 0, 1, 1])
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"plots need matplotlib: pip install 'clusterjax\[plots\]'"):
         plots.silhouette_plot([0.5, 0.2], [0, 1])
