@@ -8,8 +8,8 @@ from oracles import distances as oracle
 
 from clusterjax import partition
 from clusterjax.distances import mahalanobis, resolve
-from clusterjax.partition import centroids, check_points, count_clusters, distance_sums, members, weights
 from clusterjax.indices.silhouette import silhouette_score
+from clusterjax.partition import centroids, check_points, count_clusters, distance_sums, members, weights
 
 NAMES = ["euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev"]
 LABELS = jnp.array([0, 2, -1, 1, 5, 2])
