@@ -25,7 +25,8 @@ without being written twice. Modules, each importing only from those before it:
 
     typing        the named axes
     distances     metrics between blocks; the only square root, the only epsilon
-    partition     the only label algebra: weights, centroids, sums of distances in blocks
+    partition     the only label algebra: weights, centroids
+    tiles         every unordered pair of points once: sums of distances by cluster, in blocks
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
                   and INDICES, which lists what there is
     losses        silhouette and its ratio form, prototypical, neighbourhood components

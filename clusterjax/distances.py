@@ -19,6 +19,8 @@ from clusterjax.typing import Array, Distances, Metric, OtherPoints, Points
 
 # Rounding leaves up to 6 eps |x|^2 of the squared distance of a point to its duplicate, measured up to 2 000 features.
 NOISE = 8
+# Up to so many features a product is no faster than the differences.
+FEW = 8
 
 
 def ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
@@ -86,6 +88,21 @@ def as_points(x: Array) -> jax.Array:
     return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
 
 
+def power_of_two(x: jax.Array, axis: int | None = None) -> jax.Array:
+    """A power of two as large as the largest magnitude, or 1 where there is none: divided out, it costs no digit."""
+    largest = jax.lax.stop_gradient(jnp.abs(x).max(axis, keepdims=True, initial=0))
+    usable = (largest > 0) & jnp.isfinite(largest)
+    return jnp.ldexp(jnp.ones_like(largest), jnp.frexp(jnp.where(usable, largest, 1))[1])
+
+
+def squared_differences(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Squared Euclidean distances from the differences themselves: every digit, for a few features only."""
+    total = jnp.zeros((len(x), len(y)), x.dtype)
+    for f in range(x.shape[1]):  # feature by feature, as arrays that are vectors from end to end
+        total += jnp.square(x[:, f][:, None] - y[:, f][None, :])
+    return total
+
+
 def gram_factors(x: Array) -> tuple[jax.Array, jax.Array]:
     """`left`, `right` with left(x) . right(y) = |x|^2 + |y|^2 - 2 x.y: the Gram expansion as one product.
 
@@ -101,6 +118,19 @@ def gram_squared(left: jax.Array, right: jax.Array) -> jax.Array:
     return above_noise(matmul(left, right.T), right[None, :, -1])
 
 
+@jax.custom_jvp
+def with_gradient(squared: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Squared Euclidean distances [n, m], however they were computed, with the gradient that they have in x and y."""
+    return squared
+
+
+@with_gradient.defjvp
+def _(primals, tangents):
+    (squared, x, y), (_, dx, dy) = primals, tangents
+    along = (x * dx).sum(1, keepdims=True) + (y * dy).sum(1)[None, :] - matmul(x, dy.T) - matmul(dx, y.T)
+    return with_gradient(squared, x, y), 2 * along
+
+
 def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
     """Squared Euclidean distances, `sum_f (x_f - y_f)^2`.
 
@@ -113,6 +143,8 @@ def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
         data are rounding noise and count as 0.
     """
     x, y = as_points(x), as_points(y)
+    if x.shape[1] <= FEW:
+        return squared_differences(x, y)
     # Distances do not depend on the centre, so neither do gradients. Around one point first, which is exact: points all
     # in one place become zeros, and not the rounding of their mean.
     one = jax.lax.stop_gradient(y[:1])
@@ -123,17 +155,23 @@ def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
 
 def euclidean(x: Points, y: OtherPoints) -> Distances:
     """Euclidean distances, the root of `squared_euclidean`, with zero gradient at coincident points."""
-    return safe_sqrt(squared_euclidean(x, y))
+    x, y = as_points(x), as_points(y)
+    scale = jnp.maximum(power_of_two(x), power_of_two(y))  # so that no square is too large or too small
+    return scale * safe_sqrt(squared_euclidean(x / scale, y / scale))
 
 
 def unit_rows(x: jax.Array) -> jax.Array:
     """Rows divided by their length; a zero row stays zero, with zero gradient."""
+    x = x / power_of_two(x, axis=1)
     return ratio(x, safe_sqrt((x * x).sum(1, keepdims=True)))
 
 
 def cosine(x: Points, y: OtherPoints) -> Distances:
     """Cosine distances, `1 - x.y / (|x| |y|)`, in [0, 2]; a zero vector is at 1 from all, with zero gradient."""
-    return above_noise(1 - matmul(unit_rows(as_points(x)), unit_rows(as_points(y)).T), 1.0)
+    x, y = unit_rows(as_points(x)), unit_rows(as_points(y))
+    zero = (x == 0).all(1)[:, None] | (y == 0).all(1)[None, :]
+    # |u - v|^2 = 2 - 2 u.v for unit vectors, which keeps the digits of near directions
+    return jnp.where(zero, 1, squared_euclidean(x, y) / 2)
 
 
 def manhattan(x: Points, y: OtherPoints) -> Distances:
@@ -184,7 +222,9 @@ def mahalanobis(*, precision: Array | None = None, covariance: Array | None = No
 
 def whitened_euclidean(factor: jax.Array, x: Points, y: OtherPoints) -> Distances:
     """Euclidean distances after a linear map, which is what Mahalanobis distances are."""
-    return euclidean(whitened(as_points(x), factor), whitened(as_points(y), factor))
+    x, y = as_points(x), as_points(y)
+    one = jax.lax.stop_gradient(y[:1])  # an offset would cost digits in the map
+    return euclidean(whitened(x - one, factor), whitened(y - one, factor))
 
 
 def whitened(x: jax.Array, factor: jax.Array) -> jax.Array:
@@ -260,6 +300,7 @@ def pairwise_distances(x: Points, y: OtherPoints | None = None, *, metric: Metri
         y: [m, d]; left out, it is `x`, and the diagonal is exactly 0.
         metric: "euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev", "precomputed",
             `mahalanobis(...)`, or any function that JAX can trace, of two vectors [d] or of two blocks [n, d], [m, d].
+            It is taken to be symmetric: where all pairs are visited each is formed once, whichever way round.
             Pass the same function object each time: a new lambda compiles anew. Its parameters, if gradients are
             wanted for them, are bound with `jax.tree_util.Partial`.
 
@@ -299,5 +340,7 @@ def _pairwise(x: Points, y: OtherPoints | None, metric: Partial) -> jax.Array:
     if y is not None:
         return metric(x, as_points(y))
     distances = metric(x, x)
+    if metric.func is not on_blocks:  # the same to the last bit, which a product does not give
+        distances = jnp.where(jnp.tri(len(x), dtype=bool), distances, distances.T)
     own = jnp.eye(len(x), dtype=bool) & ~jnp.isnan(distances)
     return jnp.where(own, 0, distances)

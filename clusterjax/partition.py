@@ -1,16 +1,12 @@
 """The only label algebra: labels and a mask become weights [n, k], one-hot rows, and zero rows for who takes no part.
 
-Everything that compares every point with every other goes through `distance_sums`, a tile at a time, forward and
-backward: memory is O(n * block) however many points there are.
+What centroid indices need is here too: means, and points by their centroid and what is left without it.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from functools import partial
-from math import isqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,26 +14,20 @@ import numpy as np
 from jax.tree_util import Partial
 
 from clusterjax.distances import (
-    above_noise,
+    FEW,
     cosine,
-    euclidean,
     gram_factors,
     gram_squared,
     is_traced,
     matmul,
+    on_blocks,
+    power_of_two,
     precomputed,
     ratio,
-    safe_sqrt,
+    squared_differences,
     squared_euclidean,
-    unit_rows,
-    whitened,
-    whitened_euclidean,
 )
 from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Sums, Weights
-
-# Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
-# to the root to the sums.
-BLOCK_ELEMENTS = 2**18
 
 
 def count_clusters(labels: Labels, num_clusters: int | None, where: Mask | None) -> int:
@@ -128,70 +118,23 @@ def clean(x: Array, w: Weights, metric: Partial) -> jax.Array:
     return jnp.where(present[:, None], x, jax.lax.stop_gradient(present_mean(x, w)))
 
 
+def scaled(x: Array, w: Weights, metric: Partial) -> tuple[jax.Array, jax.Array]:
+    """`clean` points over a power of two, so that no square is out of range; and the unit of their distances then."""
+    x = clean(x, w, metric)
+    if metric.func in (cosine, on_blocks):  # the first does not change with scale; of the second nothing is known
+        return x, jnp.ones((), x.dtype)
+    scale = power_of_two(x)
+    unit = scale[0, 0]
+    return x / scale, unit * unit if metric.func is squared_euclidean else unit
+
+
 def centroids(x: Array, w: Weights) -> Centroids:
     """Weighted mean of each cluster; of an empty one, the mean of all."""
     mean = present_mean(x, w)  # averaging deviations keeps the digits of data far from the origin
     return mean + ratio(matmul(w.T, x - mean), w.sum(0)[:, None])
 
 
-def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = None) -> Sums:
-    """Sum of the distances from each point to the members of each cluster, itself apart.
-
-    `S_ik = sum_{j != i} w_jk d(x_i, x_j)`
-
-    Args:
-        x: [n, d], or the distances [n, n] with the precomputed metric.
-        w: [n, k], at least 0.
-        metric: as `resolve` gives it; symmetric.
-        own: `members` of the same partition where `w` is one-hot. Rows are then added to their cluster, which a product
-            with `w` does with k times the work.
-
-    Returns:
-        [n, k]. Memory is O(n * block) forward and backward; O(n k) work for squared_euclidean and cosine.
-    """
-    x, sizes = clean(x, w, metric), w.sum(0, keepdims=True)
-    if metric.func is precomputed:
-        return matmul(jnp.where(jnp.eye(len(x), dtype=bool), 0, x), w)
-    if metric.func is cosine:
-        unit = unit_rows(x)
-        itself = w * (1 - (unit * unit).sum(1, keepdims=True))  # 1 for a zero vector
-        return above_noise(sizes - matmul(unit, matmul(unit.T, w)) - itself, sizes)
-    if metric.func is whitened_euclidean:
-        return distance_sums(whitened(x, *metric.args), w, Partial(euclidean), own)
-    if metric.func is squared_euclidean:
-        # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
-        x = _centred(x, w)
-        to_centroids = _squared_euclidean(x, centroids(x, w))
-        return sizes * to_centroids + (w * to_centroids).sum(0, keepdims=True)
-    if metric.func is euclidean:
-        blocks = _cut(_centred(x, w), w, own, width=1)
-        return _euclidean_sums(blocks).reshape(-1, w.shape[1])[: len(x)]
-
-    def sums(rows: _Block, columns: _Block) -> jax.Array:
-        return _total(_others(metric(columns.x, rows.x), columns, rows), columns).T
-
-    # any function at all: JAX differentiates each tile, and may hold an array [block, block, d] meanwhile
-    blocks = _cut(x, w, own, width=x.shape[1])
-    return _by_tiles(sums, blocks, blocks).reshape(-1, w.shape[1])[: len(x)]
-
-
-class _Block(NamedTuple):
-    """Points along one side of a tile, with their place in the partition; all blocks when there is one more axis.
-
-    Attributes:
-        x: [block, d].
-        w: [block, k], weights.
-        own: [block], `members`, or None where the weights are soft.
-        ids: [block], which rows of the data they are.
-    """
-
-    x: jax.Array
-    w: jax.Array
-    own: jax.Array | None
-    ids: jax.Array
-
-
-def _centred(x: jax.Array, w: Weights) -> jax.Array:
+def centred(x: jax.Array, w: Weights) -> jax.Array:
     """Points around the mean of those that take part."""
     # Around one of them first, which is exact: points all in one place become zeros, not the rounding of their mean.
     one = jnp.take(x, (w != 0).any(1).argmax(), axis=0)[None]
@@ -199,103 +142,35 @@ def _centred(x: jax.Array, w: Weights) -> jax.Array:
     return x - jax.lax.stop_gradient(present_mean(x, w))
 
 
-def _cut(x: jax.Array, w: Weights, own: Members | None, *, width: int) -> _Block:
-    """All points in blocks of one size: a tile of two has BLOCK_ELEMENTS numbers, `width` of them for a pair."""
-    n = len(x)
-    count = -(-n // max(isqrt(BLOCK_ELEMENTS // max(width, 1)), 8))
-    extra = -n % count  # points that are there already, of no cluster
-    x = jnp.pad(x, ((0, extra), (0, 0)), mode="edge")
-    w = jnp.pad(w, ((0, extra), (0, 0)))
-    own = None if own is None else jnp.pad(own, (0, extra), constant_values=w.shape[1])
-    return jax.tree.map(lambda a: a.reshape(count, -1, *a.shape[1:]), _Block(x, w, own, jnp.arange(n + extra)))
+class Anchored(NamedTuple):
+    """Points by their cluster's centroid and what is left without it, so that no cluster takes digits from another.
 
+    `x_i - x_j = (u_i - u_j) + (c_own(i) - c_own(j))`
 
-def _euclidean_sums_by_tiles(blocks: _Block) -> jax.Array:
-    """The sums for points that are centred: one product, one root and one addition for each pair."""
-
-    def sums(rows: _Block, columns: _Block) -> jax.Array:
-        return _total(_others(_euclidean(columns.x, rows.x), columns, rows), columns).T
-
-    return _by_tiles(sums, blocks, blocks)
-
-
-def _euclidean_sums_forward(blocks: _Block):
-    return _euclidean_sums_by_tiles(blocks), blocks
-
-
-def _euclidean_sums_backward(blocks: _Block, cotangent: jax.Array):
-    """One more pass over the tiles, which computes the distances again.
-
-    D_ij appears in the sums of i and, the metric being symmetric, equally in those of j. Both uses together weigh it by
-    M_ij = g_i . w_j + w_i . g_j, so dx_i needs row i of M and D alone: a second product for each pair, and no third.
+    Attributes:
+        rest: [n, d], u, what is left.
+        squared: [n, k], squared distances to the centroids.
+        offsets: [k, n], P with `|x_i - x_j|^2 = |u_i - u_j|^2 + P[own_i, j] + P[own_j, i]`.
     """
 
-    def gradients(rows: tuple[_Block, jax.Array], columns: tuple[_Block, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        (i, g_i), (j, g_j) = rows, columns
-        distances, pull = jax.vjp(lambda x: _others(_euclidean(x, j.x), i, j), i.x)
-        uses = _spread(g_i.T, j).T + _spread(g_j.T, i)
-        to_w = matmul(distances, g_j) if i.own is None else jnp.zeros_like(i.w)
-        return pull(uses)[0], to_w
-
-    to_x, to_w = _by_tiles(gradients, (blocks, cotangent), (blocks, cotangent))
-    return (blocks._replace(x=to_x, w=to_w, own=None, ids=None),)
+    rest: jax.Array
+    squared: jax.Array
+    offsets: jax.Array
 
 
-_euclidean_sums = jax.custom_vjp(_euclidean_sums_by_tiles)
-_euclidean_sums.defvjp(_euclidean_sums_forward, _euclidean_sums_backward)
+def squared_to_centroids(x: jax.Array, c: jax.Array, own: Members | None) -> jax.Array:
+    """Squared distances [n, k] from points that are centred to the centroids; `own` where each point has a cluster."""
+    if x.shape[1] <= FEW:
+        return squared_differences(x, c)
+    return gram_squared(gram_factors(x)[0], gram_factors(c)[1]) if own is None else anchored(x, c, own).squared
 
 
-def _squared_euclidean(x: jax.Array, y: jax.Array) -> jax.Array:
-    """For points centred already: centred again, those all in one place would be measured by their rounding."""
-    return gram_squared(gram_factors(x)[0], gram_factors(y)[1])
-
-
-def _euclidean(x: jax.Array, y: jax.Array) -> jax.Array:
-    return safe_sqrt(_squared_euclidean(x, y))
-
-
-def _others(distances: jax.Array, rows: _Block, columns: _Block) -> jax.Array:
-    """Distances, with 0 for a point to itself."""
-    return jnp.where(rows.ids[:, None] == columns.ids[None, :], 0, distances)
-
-
-def _total(distances: jax.Array, block: _Block) -> jax.Array:
-    """[block, m] to [k, m]: each cluster's sum over its members."""
-    if block.own is None:
-        return matmul(block.w.T, distances)
-    return jax.lax.platform_dependent(
-        distances,
-        block.w,
-        block.own,
-        cpu=lambda distances, w, own: jax.ops.segment_sum(distances, own, w.shape[1]),
-        # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
-        default=lambda distances, w, own: matmul(w.T, distances),
-    )
-
-
-def _spread(values: jax.Array, block: _Block) -> jax.Array:
-    """[k, m] to [block, m], the transpose of `_total`: to each member its cluster's value."""
-    if block.own is None:
-        return matmul(block.w, values)
-    return values.at[block.own].get(mode="fill", fill_value=0)
-
-
-def _by_tiles(function: Callable[[Any, Any], Any], rows: Any, columns: Any) -> Any:
-    """Sum over blocks of columns of `function(row block, column block)`, for each block of rows; [blocks, block, ...].
-
-    Each tile is computed again in a backward pass.
-    """
-    first = jax.tree.map(lambda a: a[0], columns)
-    if len(jax.tree.leaves(columns)[0]) == 1:
-        return jax.tree.map(lambda a: a[None], function(jax.tree.map(lambda a: a[0], rows), first))
-    again = partial(jax.checkpoint, prevent_cse=False)
-    tile = again(function)
-
-    def row(block: Any) -> Any:
-        def add(total: Any, column: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, tile(block, column)), None
-
-        zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(function, block, first))
-        return jax.lax.scan(add, zero, columns)[0]
-
-    return jax.lax.map(again(row), rows)
+def anchored(x: jax.Array, c: jax.Array, own: Members) -> Anchored:
+    """`x` [n, d] around the centroids `c` [k, d]; of a point without a cluster nothing is to be read."""
+    rest = x - c.at[own].get(mode="clip")
+    # towards[l, i] = u_i . (c_own(i) - c_l), exactly 0 for its own
+    towards = (rest * c.at[own].get(mode="clip")).sum(1)[None, :] - matmul(c, rest.T)
+    towards = jnp.where(jax.nn.one_hot(own, len(c), dtype=bool).T, 0, towards)
+    between = jax.lax.map(lambda one: jnp.square(c - one[None, :]).sum(1), c).at[own].get(mode="clip")
+    squared = (rest * rest).sum(1, keepdims=True) + 2 * towards.T + between
+    return Anchored(rest, squared, 2 * towards + between.T / 2)

@@ -14,19 +14,20 @@ import jax.numpy as jnp
 import optax
 
 from clusterjax import losses, pairwise_distances
+from clusterjax.typing import Labels, Points
 
 
-def leave_one_out(embeddings: jax.Array, labels: jax.Array, *, num_clusters: int) -> jax.Array:
+def leave_one_out(embeddings: Points, labels: Labels, *, num_clusters: int) -> jax.Array:
     """The prototypical loss with every drawing a query, and the others of its class its prototype."""
     return losses.prototypical_loss(embeddings, labels, num_clusters=num_clusters, num_support=None)
 
 
-def to_means(embeddings: jax.Array, labels: jax.Array, *, num_clusters: int, power: float = 10.0) -> jax.Array:
+def to_means(embeddings: Points, labels: Labels, *, num_clusters: int, power: float = 10.0) -> jax.Array:
     """The ratio form with the distances to the mean of each class, of the own class without the drawing itself."""
     return cross_entropy(*distances_to_means(embeddings, labels, num_clusters), labels, power)
 
 
-def both_means(embeddings: jax.Array, labels: jax.Array, *, num_clusters: int, power: float = 10.0) -> jax.Array:
+def both_means(embeddings: Points, labels: Labels, *, num_clusters: int, power: float = 10.0) -> jax.Array:
     """The ratio form with the geometric mean of the distance to the mean and the mean of the distances."""
     w = jax.nn.one_hot(labels, num_clusters)
     sums, sizes = pairwise_distances(embeddings) @ w, w.sum(0)
@@ -36,7 +37,7 @@ def both_means(embeddings: jax.Array, labels: jax.Array, *, num_clusters: int, p
     return cross_entropy(own, others, labels, power)
 
 
-def distances_to_means(x: jax.Array, labels: jax.Array, num_clusters: int) -> tuple[jax.Array, jax.Array]:
+def distances_to_means(x: Points, labels: Labels, num_clusters: int) -> tuple[jax.Array, jax.Array]:
     """From each drawing to the mean of the others of its class [n], and to the means of all classes [n, k]."""
     w = jax.nn.one_hot(labels, num_clusters)
     sums, sizes = w.T @ x, w.sum(0)
@@ -44,7 +45,7 @@ def distances_to_means(x: jax.Array, labels: jax.Array, num_clusters: int) -> tu
     return jnp.linalg.norm(x - others, axis=1), pairwise_distances(x, sums / sizes[:, None])
 
 
-def cross_entropy(own: jax.Array, others: jax.Array, labels: jax.Array, power: float) -> jax.Array:
+def cross_entropy(own: jax.Array, others: jax.Array, labels: Labels, power: float) -> jax.Array:
     """Of probabilities proportional to distance^-power, over the power; the distance to the own class is `own`."""
     distances = jnp.where(jax.nn.one_hot(labels, others.shape[1], dtype=bool), own[:, None], others)
     logits = -power * jnp.log(jnp.maximum(distances, 1e-6))

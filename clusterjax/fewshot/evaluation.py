@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 from clusterjax.distances import as_points, precomputed, resolve
 from clusterjax.fewshot.episodes import Episodes, sample_episodes
 from clusterjax.partition import check_points, count_clusters, members
+from clusterjax.tiles import distances_to
 from clusterjax.typing import Labels, Mask, Metric, Points
 
 
@@ -197,7 +198,9 @@ def _evaluate(embeddings, episodes: Episodes, metric: Partial) -> EpisodeResult:
 
     def accuracy(episode: Episodes) -> jax.Array:
         centres = x[episode.support].mean(1)
-        distances = metric(x[episode.query].reshape(way * queries, dim), centres).reshape(way, queries, way)
+        asked = x[episode.query].reshape(way * queries, dim)
+        distances = distances_to(centres, asked, metric, jnp.repeat(jnp.arange(way), queries))
+        distances = distances.reshape(way, queries, way)
         nearest = distances == distances.min(-1, keepdims=True)
         # a NaN distance equals nothing, not even the NaN minimum: 0 / 0, and the episode is NaN
         right = jnp.einsum("wqw->wq", nearest).astype(x.dtype) / nearest.sum(-1).astype(x.dtype)

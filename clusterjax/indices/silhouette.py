@@ -18,13 +18,13 @@ from clusterjax.distances import as_points, is_traced, matmul, precomputed, rati
 from clusterjax.partition import (
     centroids,
     check_points,
-    clean,
     cluster_sizes,
     count_clusters,
-    distance_sums,
     members,
+    scaled,
     weights,
 )
+from clusterjax.tiles import distance_sums, distances_to
 from clusterjax.typing import (
     Array,
     Average,
@@ -74,6 +74,7 @@ class Comparison(NamedTuple):
         other: [n, k], whether that is a cluster with members, and another one.
         compared: [n], whether there is something to compare: the point is no singleton, and not all are of its cluster.
         w: [n, k], the partition.
+        unit: [], what the distances are in: those of the data are so many times larger.
     """
 
     own: Scores
@@ -81,6 +82,7 @@ class Comparison(NamedTuple):
     other: jax.Array
     compared: Flags
     w: Sums
+    unit: jax.Array
 
 
 def compare(x: Array, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> Comparison:
@@ -88,22 +90,23 @@ def compare(x: Array, labels: Labels, where: Mask | None, metric: Partial, num_c
     x = as_points(x)
     w = weights(labels, num_clusters, where, x.dtype)
     sizes = w.sum(0, keepdims=True)
+    x, unit = scaled(x, w, metric)
     sums = distance_sums(x, w, metric, members(labels, where, num_clusters))
     own_size = (w * sizes).sum(1)  # 0 for a point that takes no part
     own = ratio((w * sums).sum(1), own_size - 1)
     other = (w == 0) & (sizes > 0) & (own_size > 0)[:, None]
-    return Comparison(own, ratio(sums, sizes), other, (own_size > 1) & other.any(1), w)
+    return Comparison(own, ratio(sums, sizes), other, (own_size > 1) & other.any(1), w, unit)
 
 
 def compare_centroids(x: Array, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> Comparison:
     """The same with distances to centroids, O(n k d): the simplified silhouette."""
     x = as_points(x)
     w = weights(labels, num_clusters, where, x.dtype)
-    x, sizes = clean(x, w, metric), w.sum(0, keepdims=True)
-    means = metric(x, centroids(x, w))
+    (x, unit), sizes = scaled(x, w, metric), w.sum(0, keepdims=True)
+    means = distances_to(centroids(x, w), x, metric, members(labels, where, num_clusters))
     own_size = (w * sizes).sum(1)
     other = (w == 0) & (sizes > 0) & (own_size > 0)[:, None]
-    return Comparison((w * means).sum(1), means, other, (own_size > 1) & other.any(1), w)
+    return Comparison((w * means).sum(1), means, other, (own_size > 1) & other.any(1), w, unit)
 
 
 def values(c: Comparison, nearest: jax.Array) -> Scores:
@@ -427,6 +430,7 @@ def _soft(x: Points, weights: Weights, where: Mask | None, metric: Partial) -> S
     x = as_points(x)
     w = jnp.asarray(weights, x.dtype)
     w = w if where is None else jnp.where(where[:, None], w, 0)
+    x, _ = scaled(x, w, metric)
     mass = w.sum(0, keepdims=True) - w  # of the others
     present = mass != 0
     a = ratio(distance_sums(x, w, metric), mass)

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import as_points, matmul, precomputed, ratio, resolve
-from clusterjax.partition import centroids, check_points, clean, count_clusters, weights
+from clusterjax.partition import centroids, check_points, clean, count_clusters, members, weights
+from clusterjax.tiles import distances_to
 from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
 
 
@@ -75,7 +76,7 @@ def _prototypical(x, labels, where, metric, num_clusters, num_support):
     support = w if num_support is None else jnp.where((place <= num_support)[:, None], w, 0)
     sizes = support.sum(0)
     centres = centroids(x, support)
-    distances = metric(x, centres)
+    distances = distances_to(centres, x, metric, members(labels, where, num_clusters))
     if num_support is None:
         own_size = w @ sizes
         own = matmul(w, centres)

@@ -7,8 +7,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import as_points, pairwise_distances, ratio, resolve
-from clusterjax.partition import check_points, clean, count_clusters, weights
+from clusterjax.distances import as_points, ratio, resolve
+from clusterjax.partition import check_points, count_clusters, members, weights
+from clusterjax.tiles import distances_within
 from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
 
 
@@ -65,7 +66,7 @@ def nca_loss(
 def _nca(x, labels, where, metric, temperature, num_clusters):
     x = as_points(x)
     w = weights(labels, num_clusters, where, x.dtype)
-    similarity = -pairwise_distances(clean(x, w, metric), metric=metric) / temperature
+    similarity = -distances_within(x, w, metric, members(labels, where, num_clusters)) / temperature
     present = w.sum(1) > 0
     others = present[:, None] & present[None, :] & ~jnp.eye(x.shape[0], dtype=bool)
     partners = others & (labels[:, None] == labels[None, :])

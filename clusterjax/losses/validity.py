@@ -95,7 +95,7 @@ def _silhouette(
 
 def soft_nearest_other(c: Comparison, temperature: float | jax.Array) -> Scores:
     """-T log mean exp(-d / T) over the other clusters of each point."""
-    t = jnp.asarray(temperature, c.means.dtype)
+    t = jnp.asarray(temperature, c.means.dtype) / c.unit
     # a row without others would be the logarithm of nothing: it counts its own cluster, and is not looked at
     counted = c.other | ~c.other.any(1, keepdims=True)
     exponents = jnp.where(counted, -c.means / t, -jnp.inf)

@@ -1,0 +1,268 @@
+"""Every unordered pair of points once, a tile at a time: sums of distances by cluster, forward and backward.
+
+Distances are symmetric, so a tile of them between two blocks of points serves the points along both its sides, and half
+of all tiles need never be formed. Points lie sorted by cluster, so that what a cluster receives is a run of rows.
+Memory is O(n * block) however many points there are, in either mode of differentiation: what a tile held is computed
+again when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isqrt
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from clusterjax.distances import (
+    FEW,
+    above_noise,
+    cosine,
+    euclidean,
+    gram_factors,
+    gram_squared,
+    matmul,
+    pairwise_distances,
+    precomputed,
+    safe_sqrt,
+    squared_euclidean,
+    unit_rows,
+    whitened,
+    whitened_euclidean,
+    with_gradient,
+)
+from clusterjax.partition import anchored, centred, centroids, clean, squared_to_centroids
+from clusterjax.typing import Array, Members, Sums, Weights
+
+# Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
+# to the root to the sums.
+TILE_ELEMENTS = 2**18
+
+
+class Points(NamedTuple):
+    """Points as the tiles see them: all of them, or with one more axis in front block by block, or one block.
+
+    Attributes:
+        x: [n, d].
+        ids: [n], which points they are.
+        w: [n, k], weights; None where each point is of one cluster or none.
+        own: [n], `members`; None where the weights are soft.
+        more: arrays [n, ...] that a tile's function wants of each point.
+    """
+
+    x: jax.Array
+    ids: jax.Array
+    w: jax.Array | None = None
+    own: jax.Array | None = None
+    more: tuple[jax.Array, ...] = ()
+
+
+def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = None) -> Sums:
+    """Sum of the distances from each point to the members of each cluster, itself apart.
+
+    `S_ik = sum_{j != i} w_jk d(x_i, x_j)`
+
+    Args:
+        x: [n, d], or the distances [n, n] with the precomputed metric.
+        w: [n, k], at least 0.
+        metric: as `resolve` gives it; symmetric.
+        own: `members` of the same partition where `w` is one-hot. Distances are then measured from the centroids, so
+            that a cluster far away takes no digits from those that are near, and added to a cluster without a product.
+
+    Returns:
+        [n, k]. Memory is O(n * block) forward and backward; O(n k d) work for squared_euclidean and cosine.
+    """
+    return SUMS.get(metric.func, _any)(clean(x, w, metric), w, metric, own)
+
+
+def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members) -> jax.Array:
+    """Distances [n, k] from points to the centroids of their clusters `c` [k, d]; with the care of `distance_sums`."""
+    if metric.func is whitened_euclidean:
+        c, x, metric = whitened(c - c[:1], *metric.args), whitened(x - c[:1], *metric.args), Partial(euclidean)
+    if metric.func not in (euclidean, squared_euclidean):
+        return metric(x, c)
+    one = jax.lax.stop_gradient(c.mean(0, keepdims=True))
+    squared = squared_to_centroids(x - one, c - one, own)
+    return squared if metric.func is squared_euclidean else safe_sqrt(squared)
+
+
+def distances_within(x: Array, w: Weights, metric: Partial, own: Members) -> jax.Array:
+    """Distances [n, n] between the points of a partition, all at once, with the care of `distance_sums`."""
+    x = clean(x, w, metric)
+    if metric.func is whitened_euclidean:
+        x, metric = whitened(centred(x, w), *metric.args), Partial(euclidean)
+    if metric.func not in (euclidean, squared_euclidean) or x.shape[1] <= FEW:
+        return pairwise_distances(x, metric=metric)
+    points, table = _anchored(centred(x, w), w, own)
+    squared = _apart(_squared(points, points, *_looked_up(table, points)), points, points)
+    return squared if metric.func is squared_euclidean else safe_sqrt(squared)
+
+
+def _precomputed(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+    x = jnp.where(jnp.eye(len(x), dtype=bool), 0, x)
+    # not a product where it can be helped: 0 * inf would spoil every cluster
+    return matmul(x, w) if own is None else jax.ops.segment_sum(x.T, own, w.shape[1]).T
+
+
+def _squared_euclidean(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+    # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
+    x = centred(x, w)
+    to_centroids = squared_to_centroids(x, centroids(x, w), own)
+    return w.sum(0, keepdims=True) * to_centroids + (w * to_centroids).sum(0, keepdims=True)
+
+
+def _cosine(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+    # 1 - u.v = |u - v|^2 / 2 for unit vectors, which keeps the digits of near directions; zeros are at 1 from all
+    unit = unit_rows(x)
+    zero = (unit == 0).all(1, keepdims=True)
+    of_units = _squared_euclidean(unit, jnp.where(zero, 0, w), metric, own) / 2
+    zeros = jnp.where(zero, w, 0)
+    return jnp.where(zero, w.sum(0, keepdims=True) - zeros, of_units + zeros.sum(0, keepdims=True))
+
+
+def _whitened(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+    return _euclidean(whitened(centred(x, w), *metric.args), w, metric, own)
+
+
+def _euclidean(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+    if x.shape[1] <= FEW:  # from the differences themselves: even to centre would round
+        return _any(x, w, Partial(euclidean), own)
+    x = centred(x, w)
+    if own is None:
+        points = Points(x, jnp.arange(len(x)), w=jnp.asarray(w))
+        return _over_pairs(_from_centre, points, w.shape[1])
+    points, table = _anchored(x, w, own)
+    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, w.shape[1], table=table)
+
+
+def _from_centre(i: Points, j: Points) -> jax.Array:
+    """Distances between points that are centred."""
+    return safe_sqrt(gram_squared(gram_factors(i.x)[0], gram_factors(j.x)[1]))
+
+
+def _anchored(x: jax.Array, w: Weights, own: Members) -> tuple[Points, jax.Array]:
+    """Points that are centred, and the table, for `_squared`."""
+    rest, _, offsets = anchored(jax.lax.stop_gradient(x), jax.lax.stop_gradient(centroids(x, w)), own)
+    return Points(x, jnp.arange(len(x)), own=own, more=gram_factors(rest)), offsets
+
+
+def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Array:
+    """Squared distances by what is left of each point without its centroid, and by what lies between the centroids.
+
+    `|x_i - x_j|^2 = |u_i - u_j|^2 + P[own_i, j] + P[own_j, i]`: every term is as small as the two clusters and the way
+    between them, so that no digits are lost to a third one far away. The gradient is that of the points themselves.
+    """
+    left, right = i.more[0], j.more[1]
+    scale = right[None, :, -1] + jnp.abs(across) + jnp.abs(back)
+    return with_gradient(above_noise(matmul(left, right.T) + across + back, scale), i.x, j.x)
+
+
+def _any(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+    points = Points(x, jnp.arange(len(x)), w=jnp.asarray(w) if own is None else None, own=own)
+    # a function may hold an array [block, block, d] meanwhile
+    width = 1 if metric.func is euclidean else x.shape[1]
+    return _over_pairs(lambda i, j: metric(i.x, j.x), points, w.shape[1], width=width)
+
+
+SUMS = {
+    precomputed: _precomputed,
+    squared_euclidean: _squared_euclidean,
+    cosine: _cosine,
+    euclidean: _euclidean,
+    whitened_euclidean: _whitened,
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The visit
+
+
+def _over_pairs(
+    tile: Callable[..., jax.Array], points: Points, k: int, *, width: int = 1, table: jax.Array | None = None
+) -> Sums:
+    """`distance_sums` for distances that `tile(i, j)` gives between two blocks, each unordered pair of blocks once.
+
+    Args:
+        tile: distances [block, block]; with a table `tile(i, j, table[own_i, j], table[own_j, i])`.
+        points: all of them.
+        k: clusters.
+        width: numbers held for each pair meanwhile.
+        table: [k, n], for each cluster and point. No gradient goes through it.
+    """
+    n = len(points.x)
+    # an odd number of blocks, so that each is as far ahead of as many others as behind as many
+    count = -(-n // max(isqrt(TILE_ELEMENTS // max(width, 1)), 8)) // 2 * 2 + 1
+    if count == 1:
+        given = () if table is None else _looked_up(table, points)
+        return matmul(_apart(tile(points, points, *given), points, points), _weights(points, k))
+    size = -(-n // count)
+    order = jnp.arange(n) if points.own is None else jnp.argsort(points.own, stable=True)
+    # the last point again, of no cluster, until the blocks are full
+    filled = jnp.pad(order, (0, count * size - n), mode="edge")
+    absent = jnp.arange(count * size) >= n
+    blocks = jax.tree.map(lambda a: a[filled], points)
+    if points.own is None:
+        blocks = blocks._replace(w=jnp.where(absent[:, None], 0, blocks.w))
+    else:
+        blocks = blocks._replace(own=jnp.where(absent, k, blocks.own))
+    blocks = jax.tree.map(lambda a: a.reshape(count, size, *a.shape[1:]), blocks)
+    tables = None if table is None else table.T[filled].reshape(count, size, k).swapaxes(1, 2)
+
+    def distances(i: Points, j: Points, at_i: jax.Array, at_j: jax.Array) -> jax.Array:
+        if tables is None:
+            return _apart(tile(i, j), i, j)
+        across, back = tables.at[at_j, i.own].get(mode="clip"), tables.at[at_i, j.own].get(mode="clip").T
+        return _apart(tile(i, j, across, back), i, j)
+
+    distances = jax.checkpoint(distances, prevent_cse=False)
+
+    def ahead(sums: jax.Array, offset: jax.Array) -> jax.Array:
+        """All tiles between a block and the one that is so many places ahead of it, in a circle."""
+
+        def add(sums: jax.Array, pair: tuple[Points, Points, jax.Array]) -> tuple[jax.Array, None]:
+            i, j, at_i = pair
+            at_j = (at_i + offset) % count
+            found = distances(i, j, at_i, at_j)
+            sums = _tally(sums, found, i, at_j)
+            return _tally(sums, jnp.where(offset == 0, 0, found).T, j, at_i), None
+
+        rolled = jax.tree.map(lambda a: jnp.roll(a, -offset, axis=0), blocks)
+        return jax.lax.scan(add, sums, (blocks, rolled, jnp.arange(count)))[0]
+
+    ahead = jax.checkpoint(ahead, prevent_cse=False)
+    zero = jnp.broadcast_to(jnp.zeros_like(points.x[0, 0]), (count, k, size))
+    sums = jax.lax.scan(lambda sums, o: (ahead(sums, o), None), zero, jnp.arange(count // 2 + 1))[0]
+    return sums.swapaxes(1, 2).reshape(-1, k)[jnp.argsort(order)]
+
+
+def _looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
+    """What a tile of all points with themselves takes from the table."""
+    across = table.at[points.own].get(mode="clip")
+    return across, across.T
+
+
+def _apart(distances: jax.Array, i: Points, j: Points) -> jax.Array:
+    """Distances, with 0 for a point to itself."""
+    return jnp.where(i.ids[:, None] == j.ids[None, :], 0, distances)
+
+
+def _weights(points: Points, k: int) -> jax.Array:
+    return jax.nn.one_hot(points.own, k, dtype=points.x.dtype) if points.w is None else points.w
+
+
+def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array) -> jax.Array:
+    """Add to the sums of the block `at`, whose points are the columns, what they receive from the rows' clusters."""
+    k = sums.shape[1]
+
+    def by_product(sums: jax.Array, distances: jax.Array, rows: Points) -> jax.Array:
+        return sums.at[at].add(matmul(_weights(rows, k).T, distances))
+
+    def by_rows(sums: jax.Array, distances: jax.Array, rows: Points) -> jax.Array:
+        return sums.at[at, rows.own].add(distances, mode="drop", indices_are_sorted=True)
+
+    if rows.own is None:
+        return by_product(sums, distances, rows)
+    # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
+    return jax.lax.platform_dependent(sums, distances, rows, cpu=by_rows, default=by_product)

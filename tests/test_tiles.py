@@ -1,0 +1,298 @@
+"""Sums of distances by cluster against loops and a dense matrix: values, derivatives of both modes, blocks, memory."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics
+from oracles import distances as oracle
+
+from clusterjax import fewshot, losses, tiles
+from clusterjax.distances import mahalanobis, pairwise_distances, resolve
+from clusterjax.indices.silhouette import silhouette_score, simplified_silhouette_score
+from clusterjax.partition import members, weights
+from clusterjax.tiles import distance_sums
+
+NAMES = ["euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev"]
+
+
+def points(n=77, d=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def one_hot(n=77, k=4):
+    labels = np.arange(n) % k
+    return jnp.asarray(labels), weights(jnp.asarray(labels), k, None, jnp.dtype(jnp.float32))
+
+
+def loops(d, w):
+    n, k = w.shape
+    return [[sum(w[j, c] * d[i, j] for j in range(n) if j != i) for c in range(k)] for i in range(n)]
+
+
+def dense(x, w, metric="euclidean"):
+    """The same in one piece, without a guard but for the diagonal."""
+    own = jnp.eye(len(x), dtype=x.dtype)
+    difference = x[:, None] - x[None]
+    squared = (difference**2).sum(-1)
+    length = jnp.sqrt((x**2).sum(1, keepdims=True))
+    d = {
+        "euclidean": lambda: jnp.sqrt(squared + own),
+        "squared_euclidean": lambda: squared,
+        "cosine": lambda: 1 - (x / length) @ (x / length).T,
+        "manhattan": lambda: jnp.abs(difference).sum(-1),
+        "chebyshev": lambda: jnp.abs(difference).max(-1),
+    }[metric]()
+    return (d * (1 - own)) @ w
+
+
+@pytest.mark.parametrize("elements", [64, 100, 900])  # 11 blocks of 7, 9 of 9 and 3 of 26, some with less to hold
+@pytest.mark.parametrize("metric", NAMES)
+def test_sums_against_loops_in_blocks_and_in_one(metric, elements, monkeypatch):
+    x = points()
+    labels, w = one_hot()
+    expected = loops(oracle(x.astype(float), metric), np.asarray(w, float))
+    np.testing.assert_allclose(distance_sums(x, w, resolve(metric)), expected, rtol=2e-5)
+    own = members(labels, None, 4)
+    np.testing.assert_allclose(distance_sums(x, w, resolve(metric), own), expected, rtol=2e-5)
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", elements)
+    np.testing.assert_allclose(distance_sums(x, w, resolve(metric)), expected, rtol=2e-5)
+    np.testing.assert_allclose(distance_sums(x, w, resolve(metric), own), expected, rtol=2e-5)
+
+
+def far_from_itself(a, b):
+    return 1 + jnp.abs(a - b).sum()
+
+
+@pytest.mark.parametrize("elements", [64, tiles.TILE_ELEMENTS])
+def test_a_point_is_apart_from_itself_whatever_the_metric_says(elements, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", elements)
+    x, (labels, w) = points(), one_hot()
+    expected = loops(1 + oracle(x.astype(float), "manhattan"), np.asarray(w, float))
+    for own in (None, members(labels, None, 4)):
+        np.testing.assert_allclose(distance_sums(x, w, resolve(far_from_itself), own), expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_small_blocks_are_several(metric, monkeypatch):
+    _, w = one_hot()
+
+    def is_cut():
+        return "scan[" in str(jax.make_jaxpr(lambda x: distance_sums(x, w, resolve(metric)))(points()))
+
+    assert not is_cut()
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 64)
+    assert is_cut()
+
+
+def test_sums_of_mahalanobis_and_of_precomputed_distances():
+    x, (_, w) = points(), one_hot()
+    scaled = x.astype(float) / [2, 1, 0.5]
+    expected = loops(oracle(scaled), np.asarray(w, float))
+    metric = mahalanobis(covariance=np.diag([4.0, 1.0, 0.25]))
+    np.testing.assert_allclose(distance_sums(x, w, metric), expected, rtol=2e-5)
+    d = jnp.asarray(oracle(scaled), jnp.float32)
+    np.testing.assert_allclose(distance_sums(d, w, resolve("precomputed")), expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("metric", NAMES)
+def test_gradients_in_points_and_weights_against_a_dense_matrix(metric, monkeypatch, x64):
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 64)
+    rng = np.random.default_rng(0)
+    x, w, c = (jnp.asarray(rng.uniform(-1, 1, size=shape)) for shape in ((77, 3), (77, 4), (77, 4)))
+    w = jnp.abs(w)
+    ours = jax.grad(lambda x, w: (c * distance_sums(x, w, resolve(metric))).sum(), (0, 1))(x, w)
+    expected = jax.grad(lambda x, w: (c * dense(x, w, metric)).sum(), (0, 1))(x, w)
+    np.testing.assert_allclose(ours[0], expected[0], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(ours[1], expected[1], rtol=1e-8, atol=1e-10)
+
+
+def test_gradients_by_membership_and_second_derivatives(monkeypatch, x64):
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 64)
+    rng = np.random.default_rng(0)
+    x, c, v = (jnp.asarray(rng.normal(size=shape)) for shape in ((77, 3), (77, 4), (77, 3)))
+    labels, w = one_hot()
+    w, own = w.astype(x.dtype), members(labels, None, 4)
+
+    def ours(x):
+        return (c * distance_sums(x, w, resolve("euclidean"), own)).sum()
+
+    def expected(x):
+        return (c * dense(x, w)).sum()
+
+    def second(f):
+        return jax.grad(lambda x: (v * jax.grad(f)(x)).sum())
+
+    np.testing.assert_allclose(jax.grad(ours)(x), jax.grad(expected)(x), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(second(ours)(x), second(expected)(x), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_memory_of_a_gradient_is_far_below_a_matrix(metric):
+    n = 20_000
+
+    def score(x, labels):
+        return silhouette_score(x, labels, num_clusters=5, metric=metric)
+
+    shapes = jax.ShapeDtypeStruct((n, 8), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.int32)
+    analysis = jax.jit(jax.grad(score)).lower(*shapes).compile().memory_analysis()
+    assert analysis is not None
+    assert analysis.temp_size_in_bytes < n * n * 4 / 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Forward mode, several devices, and data that take the digits away
+
+
+@pytest.fixture(params=["one tile", "many"])
+def tiled(request, monkeypatch):
+    """In one piece, and in many."""
+    if request.param == "many":
+        monkeypatch.setattr(tiles, "TILE_ELEMENTS", 100)
+    jax.clear_caches()  # the size of a tile is no argument
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize(
+    ("metric", "features"),
+    [("euclidean", 3), *((m, 12) for m in NAMES), (mahalanobis(precision=np.eye(12)), 12), (far_from_itself, 3)],
+)
+def test_forward_mode_agrees_with_reverse_mode(metric, features):
+    x, v, labels = points(60, features), points(60, features, seed=1), np.arange(60) % 3
+
+    def score(x):
+        return silhouette_score(x, labels, metric=metric)
+
+    forward = jax.jvp(score, (x,), (v,))[1]
+    np.testing.assert_allclose(forward, (jax.grad(score)(x) * v).sum(), rtol=1e-4, atol=1e-7)
+
+
+SHARDED = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import Mesh, PartitionSpec as P
+from clusterjax import silhouette_score, tiles
+tiles.TILE_ELEMENTS = 100
+x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 60, 12)), jnp.float32)
+labels = jnp.arange(60) % 3
+def score(x):
+    return silhouette_score(x, labels, num_clusters=3)
+mesh = Mesh(np.array(jax.devices()), ("batch",))
+for f in (score, jax.grad(score)):
+    shared = jax.shard_map(lambda x: jax.vmap(f)(x), mesh=mesh, in_specs=P("batch"), out_specs=P("batch"))
+    np.testing.assert_allclose(jax.jit(shared)(x), jax.vmap(f)(x), rtol=1e-4, atol=1e-6)
+print(len(jax.devices()), "devices")
+"""
+
+
+def test_shards_of_several_devices():
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    child = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
+    assert child.stdout == "4 devices\n", child.stderr
+
+
+def near_and_far(shift, features):
+    """Two clusters a step apart, and a third far away."""
+    rng = np.random.default_rng(0)
+    near, step = 0.1 * rng.normal(size=(50, features)), np.eye(features)[0]
+    labels = np.repeat([0, 1, 2], 50)
+    return np.concatenate([near, near + step, near + shift * step]).astype(np.float32), labels
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("features", [2, 20])
+@pytest.mark.parametrize("shift", [300, 3000, 10000])
+def test_a_far_cluster_takes_nothing_from_the_near_ones(shift, features):
+    x, labels = near_and_far(shift, features)
+    exact = x.astype(float)  # what was rounded in the data is not ours
+    expected = sklearn.metrics.silhouette_score(exact, labels)
+    np.testing.assert_allclose(silhouette_score(x, labels), expected, rtol=2e-6)
+    # points after a map, and centroids, are rounded where they lie, far out
+    metric = mahalanobis(precision=np.eye(features))
+    np.testing.assert_allclose(silhouette_score(x, labels, metric=metric), expected, rtol=2e-5)
+    squared = sklearn.metrics.silhouette_score(exact, labels, metric="sqeuclidean")
+    np.testing.assert_allclose(silhouette_score(x, labels, metric="squared_euclidean"), squared, rtol=2e-5)
+    near, of_near = x[:100], labels[:100]
+    ours, alone = (jax.grad(silhouette_score)(a, b) for a, b in ((x, labels), (near, of_near)))
+    np.testing.assert_allclose(150 * ours[:100], 100 * alone, rtol=2e-2, atol=2e-4)
+
+
+@pytest.mark.parametrize("features", [2, 20])
+@pytest.mark.parametrize("shift", [3000, 10000])
+def test_a_far_cluster_takes_nothing_from_losses_and_episodes(shift, features):
+    x, labels = near_and_far(shift, features)
+    rows = np.arange(150) % 50 < 5  # enough to see it, and few enough for loops
+    x, labels = x[rows], labels[rows]
+    # at a shift of 40 every digit is there, and a third class is already out of reach
+    close, _ = near_and_far(40, features)
+    for loss in (losses.prototypical_loss, losses.nca_loss):
+        np.testing.assert_allclose(loss(x, labels), loss(close[rows], labels), rtol=1e-3)
+    task: dict[str, Any] = {"way": 3, "shot": 1, "queries": 4, "num_episodes": 50}
+    ours, expected = (fewshot.evaluate(jax.random.key(0), a, labels, **task) for a in (x, close[rows]))
+    np.testing.assert_array_equal(ours.accuracy, expected.accuracy)
+
+
+@pytest.mark.parametrize("metric", NAMES)
+@pytest.mark.parametrize("features", [3, 20])
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_scale_changes_nothing(scale, features, metric):
+    x, labels = points(60, features), np.arange(60) % 3
+    for score in (silhouette_score, simplified_silhouette_score):
+        ours = score((x * np.float64(scale)).astype(np.float32), labels, metric=metric)
+        np.testing.assert_allclose(ours, score(x, labels, metric=metric), rtol=2e-5, atol=2e-7)
+
+
+def test_near_directions_keep_their_digits():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 30)
+    x = (rng.normal(size=(60, 3)) + labels[:, None] + 1000).astype(np.float32)
+    expected = sklearn.metrics.silhouette_score(x.astype(float), labels, metric="cosine")
+    np.testing.assert_allclose(silhouette_score(x, labels, metric="cosine"), expected, rtol=2e-3)
+
+
+def test_an_offset_costs_mahalanobis_no_digits():
+    rng = np.random.default_rng(0)
+    labels, root = np.arange(60) % 3, np.linalg.qr(rng.normal(size=(12, 12)))[0]
+    precision = root @ np.diag(np.logspace(0, 3, 12)) @ root.T
+    x = np.round(rng.normal(size=(60, 12)) * 64) / 64  # on a grid, which the offset leaves where it is
+    scores = [
+        silhouette_score((x + offset).astype(np.float32), labels, metric=mahalanobis(precision=precision))
+        for offset in (0, 2.0**16)
+    ]
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("features", [3, 50])
+@pytest.mark.parametrize("metric", NAMES)
+def test_pairwise_distances_are_symmetric_to_the_last_bit(metric, features):
+    d = np.asarray(pairwise_distances(points(50, features), metric=metric))
+    np.testing.assert_array_equal(d, d.T)
+
+
+def test_different_points_of_a_line_are_apart():
+    x = np.random.default_rng(0).normal(size=(2000, 1)).astype(np.float32)
+    same = x == x.T
+    assert ((np.asarray(pairwise_distances(x)) == 0) == same).all()
+
+
+def test_an_infinite_distance_spoils_no_other_cluster():
+    d = oracle(points(9).astype(float)).astype(np.float32)
+    labels = np.arange(9) % 3
+    d[0, 1] = d[1, 0] = np.inf
+    sums = np.asarray(
+        distance_sums(
+            jnp.asarray(d),
+            weights(labels, 3, None, jnp.dtype(jnp.float32)),
+            resolve("precomputed"),
+            members(labels, None, 3),
+        )
+    )
+    assert np.isinf(sums[0, 1])
+    assert np.isinf(sums[1, 0])
+    assert np.isfinite(np.delete(sums.ravel(), [1, 3])).all()
