@@ -91,16 +91,21 @@ def labels(groups: Sequence[Sequence[dict]]) -> list[str]:
     names = []
     for members in groups:
         first = members[0]
-        options = [f"{field} {first[field]}" for field in OF_THE_LOSS[1:] if first.get(field) is not None]
+        options = [f"{field} {shown(first[field])}" for field in OF_THE_LOSS[1:] if first.get(field) is not None]
         names.append(", ".join([first["loss"].rpartition(":")[2], *options]))
     told = []
     for members, name in zip(groups, names, strict=True):
         namesakes = [common(other[0]) for other, theirs in zip(groups, names, strict=True) if theirs == name]
         ours = common(members[0])
         differing = [field for field in ours if any(other.get(field) != ours[field] for other in namesakes)]
-        shown = [f"{field} {ours[field]}" for field in differing if field not in ("steps", "dataset", "split")]
-        told.append(", ".join([name, *shown]))
+        others = [f"{field} {shown(ours[field])}" for field in differing if field not in ("steps", "dataset", "split")]
+        told.append(", ".join([name, *others]))
     return told
+
+
+def shown(value: object) -> str:
+    """A setting in few letters."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def is_named(row: Mapping) -> bool:
@@ -168,8 +173,8 @@ def paired(groups: Sequence[Sequence[dict]]) -> str:
                 for column in COLUMNS
                 if all(set(seeds) <= values_of(rows, column).keys() for rows in (members, plain[0]))
             }
-            shown = ["{:+.2f} ± {:.2f}".format(*found[column[0]]) if column[0] in found else "-" for column in COLUMNS]
-            lines.append([label, str(len(seeds)), str(members[0]["steps"]), *shown])
+            cells = ["{:+.2f} ± {:.2f}".format(*found[column[0]]) if column[0] in found else "-" for column in COLUMNS]
+            lines.append([label, str(len(seeds)), str(members[0]["steps"]), *cells])
             sentences.append(f"- {label}, {members[0]['steps']} steps: {verdict(found, len(seeds))}")
     if not lines:
         return ""

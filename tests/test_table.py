@@ -49,7 +49,7 @@ def test_seeds_of_one_setting_are_one_line(results):
 
 @pytest.mark.parametrize(
     "other",
-    [{"commit": "c1"}, {"power": 3.0}, {"learning_rate": 0.5}, {"dim": 9}, {"episodes": 7}, {"validate_every": 1}],
+    [{"commit": "c1"}, {"power": 3.5}, {"learning_rate": 0.5}, {"dim": 9}, {"episodes": 7}, {"validate_every": 1}],
 )
 def test_rows_that_differ_in_more_than_the_seed_are_two_lines_with_two_names(results, other):
     results("silhouette", 0)
