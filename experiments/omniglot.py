@@ -98,7 +98,8 @@ def check(config: Config, dataset: data.Dataset) -> None:
         raise RunError(f"--dim {config.dim}: an embedding has at least 1 number.")
     if not is_trained(config):
         return
-    classes, drawings = training_part(config, dataset).images.shape[:2]
+    parts = training_parts(config, dataset)
+    classes, drawings = sum(len(part.images) for part in parts), parts[0].images.shape[1]
     if not 2 <= config.classes <= classes:
         raise RunError(f"--classes {config.classes}: a batch takes from 2 to {classes} classes here.")
     if not 2 <= config.drawings <= drawings:
@@ -119,10 +120,9 @@ def check(config: Config, dataset: data.Dataset) -> None:
         raise RunError(f"--loss {config.loss} must return one number, a float, and not {loss}.")
 
 
-def training_part(config: Config, dataset: data.Dataset) -> data.Part:
+def training_parts(config: Config, dataset: data.Dataset) -> list[data.Part]:
     """The classes to learn from."""
-    both = config.train_on == "train+validation"
-    return data.merge(dataset.train, dataset.validation) if both else dataset.train
+    return [dataset.train] if config.train_on == "train" else [dataset.train, dataset.validation]
 
 
 def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -> Callable[[np.ndarray], jax.Array]:
@@ -133,7 +133,7 @@ def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -
         graph, state = train.create(config)
         variables = nnx.merge_state(state.params, state.statistics)
         return lambda images: train.embed(graph, variables, jnp.asarray(images))
-    part = training_part(config, dataset)
+    part = data.merge(*training_parts(config, dataset))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("training", total=config.steps)

@@ -245,10 +245,9 @@ def benchmarks() -> str:
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         where = ("device", "jax")
         columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in where]
-        lines = ["| " + " | ".join(key.replace("_", " ") for key in columns) + " |", "|---" * len(columns) + "|"]
-        lines += ["| " + " | ".join(written(row.get(key)) for key in columns) + " |" for row in rows]
+        head = [key.replace("_", " ") for key in columns]
         place = f"`python -m benchmarks.{file.stem}` on {rows[0]['device']}, jax {rows[0]['jax']}:"
-        parts += [place, "\n".join(lines)]
+        parts += [place, markdown(head, [[written(row.get(key)) for key in columns] for row in rows])]
     return "\n\n".join(parts) or "Not measured yet."
 
 
