@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import measure
-from experiments import encoders
+from experiments.encoders import layers
 
 IMAGES, SIZE, FEATURES, TIMES = 360, 14, 64, 10
 
@@ -28,12 +28,12 @@ def nine_products(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def patch_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """One product with the matrix of patches."""
-    return encoders._patches(x) @ kernel.reshape(-1, kernel.shape[-1])
+    return layers._patches(x) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 SPELLINGS = {
-    "clusterjax": encoders.convolve,
-    "lax.conv": encoders._convolution,
+    "clusterjax": layers.convolve,
+    "lax.conv": layers._convolution,
     "nine products": nine_products,
     "patch product": patch_product,
 }

@@ -31,7 +31,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from clusterjax import losses
 from experiments import data, evaluate, figures, runs, train
 from experiments.configs import CONFIGS, Config
-from experiments.drawings import first_line
+from experiments.encoders import ENCODERS, pixels
+from experiments.messages import first_line
 from experiments.runs import RunError
 
 LOSSES = {
@@ -70,14 +71,14 @@ def find_loss(config: Config) -> Callable[..., jax.Array]:
 
 def is_trained(config: Config) -> bool:
     """Whether there is anything to train."""
-    return config.encoder == "conv4" and config.loss != "none"
+    return config.encoder in ENCODERS and config.loss != "none"
 
 
 def name(config: Config) -> str:
     """What the embeddings come from, as results call it: the loss, or one of the two floors."""
     if is_trained(config):
         return config.loss
-    return "untrained" if config.encoder == "conv4" else "pixels"
+    return "untrained" if config.encoder in ENCODERS else "pixels"
 
 
 def run_name(config: Config, dataset: data.Dataset) -> str:
@@ -128,7 +129,7 @@ def training_parts(config: Config, dataset: data.Dataset) -> list[data.Part]:
 def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -> Callable[[np.ndarray], jax.Array]:
     """Train where there is something to train; returns images `[classes, drawings, 28, 28]` -> embeddings."""
     if config.encoder == "pixels":
-        return lambda images: jnp.asarray(images.reshape(-1, images[0, 0].size), jnp.float32) / 255
+        return pixels
     if config.loss == "none":
         graph, state = train.create(config)
         variables = nnx.merge_state(state.params, state.statistics)

@@ -24,10 +24,10 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from clusterjax import fewshot
-from experiments.cache import say
 from experiments.configs import Config
 from experiments.data import Part
-from experiments.encoders import Conv4
+from experiments.encoders import ENCODERS
+from experiments.messages import say
 from experiments.runs import RunError, write
 
 # Steps of one compiled call. On a CPU a step alone spends a third of its time on getting its memory from the system.
@@ -69,7 +69,7 @@ class TrainState(NamedTuple):
 
 def create(config: Config) -> tuple[nnx.GraphDef, TrainState]:
     """The encoder's structure, and its state before the first step."""
-    model = Conv4(dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
+    model = ENCODERS[config.encoder](dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
     graph, params, statistics = nnx.split(model, nnx.Param, ...)
     best = Best(jnp.float32(-1), jnp.int32(0), nnx.merge_state(params, statistics))
     return graph, TrainState(jnp.int32(0), params, statistics, optimizer(config).init(params), best)

@@ -1,8 +1,16 @@
-"""What holds for every test of the package: strict promotion of kinds and ranks, which Flax and optax do not keep."""
+"""What holds for every test of the package: strict promotion of kinds and ranks, which Flax and optax do not keep.
+
+And fixtures that several files want.
+"""
+
+import json
 
 import jax
 import jaxtyping
 import pytest
+from stand_ins import NAMES, made_up
+
+from experiments.data import characters, glyphs, omniglot
 
 STRICT = ("test_contract", "test_distances", "test_fewshot", "test_losses", "test_partition", "test_silhouette")
 
@@ -30,3 +38,26 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def small_omniglot(monkeypatch):
+    """An Omniglot of four characters."""
+    monkeypatch.setattr(omniglot, "known", lambda: NAMES)
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """A machine without Omniglot, and a glyph set that costs nothing."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CLUSTERJAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CLUSTERJAX_OMNIGLOT_URL", "http://127.0.0.1:1")  # nobody listens
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    names = [
+        f"{script}/U+0000"
+        for part in json.loads((characters.SPLITS / "scripts.json").read_text()).values()
+        for script in part
+    ]
+    monkeypatch.setattr(glyphs, "draw", lambda: made_up(names))
+    return tmp_path

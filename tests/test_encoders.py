@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import encoders
+from experiments.encoders import Conv4, layers
 
 
 def convolve_by_loops(x, kernel):
@@ -26,7 +26,7 @@ def test_convolve_and_its_gradients_agree_with_loops(shape):
     x = rng.normal(size=shape).astype(np.float32)
     kernel = rng.normal(size=(3, 3, shape[-1], 4)).astype(np.float32)
     cotangent = rng.normal(size=(*shape[:3], 4)).astype(np.float32)
-    value, pull = jax.vjp(encoders.convolve, jnp.asarray(x), jnp.asarray(kernel))
+    value, pull = jax.vjp(layers.convolve, jnp.asarray(x), jnp.asarray(kernel))
     np.testing.assert_allclose(value, convolve_by_loops(x, kernel), rtol=1e-4, atol=1e-4)
     gradient_x, gradient_kernel = pull(jnp.asarray(cotangent))
     # The convolution is linear in each argument, so <g, f(e)> over a basis e is the gradient, exactly.
@@ -49,14 +49,14 @@ def test_every_backend_gets_the_same_numbers():
         return jax.value_and_grad(lambda x, kernel: jnp.sin(function(x, kernel)).sum(), argnums=(0, 1))(x, kernel)
 
     for ours, plain in zip(
-        jax.tree.leaves(both(encoders._convolve_on_cpu)), jax.tree.leaves(both(encoders._convolution)), strict=True
+        jax.tree.leaves(both(layers._convolve_on_cpu)), jax.tree.leaves(both(layers._convolution)), strict=True
     ):
         np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
 
 
 def test_max_pool_drops_an_odd_border():
     x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
-    pooled = encoders.max_pool(jnp.asarray(x))
+    pooled = layers.max_pool(jnp.asarray(x))
     assert pooled.shape == (2, 2, 3, 3)
     for i, j in np.ndindex(2, 3):
         np.testing.assert_array_equal(pooled[:, i, j], x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((1, 2)))
@@ -64,14 +64,14 @@ def test_max_pool_drops_an_odd_border():
 
 def test_conv4_embeds_28x28_images_in_64_numbers_or_as_many_as_asked():
     images = jax.random.uniform(jax.random.key(0), (4, 28, 28, 1))
-    assert encoders.Conv4(rngs=nnx.Rngs(0))(images).shape == (4, 64)
-    embeddings = encoders.Conv4(dim=5, normalize=True, rngs=nnx.Rngs(0))(images)
+    assert Conv4(rngs=nnx.Rngs(0))(images).shape == (4, 64)
+    embeddings = Conv4(dim=5, normalize=True, rngs=nnx.Rngs(0))(images)
     assert embeddings.shape == (4, 5)
     np.testing.assert_allclose(jnp.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
 
 
 def test_normalizing_a_zero_embedding_gives_zero_not_nan():
-    model = encoders.Conv4(normalize=True, rngs=nnx.Rngs(0))
+    model = Conv4(normalize=True, rngs=nnx.Rngs(0))
     model.eval()
     # At test time an untrained norm is the identity: a blank image has a zero embedding.
     np.testing.assert_array_equal(model(jnp.zeros((2, 28, 28, 1))), 0)

@@ -1,14 +1,13 @@
-"""Encoders: Flax NNX modules from images `[n, h, w, c]` to embeddings `[n, d]`.
+"""Layers that architectures share: a 3x3 convolution and a 2x2 maximum, with gradients that are quick and right.
 
-`Conv4` is the encoder of the few-shot literature (Vinyals et al. 2016; Snell et al. 2017). Nearly all of its time goes
-into 3x3 convolutions, so `convolve` is spelled here, per backend, and measured in `benchmarks/convolution.py`.
+Nearly all of an encoder's time goes into 3x3 convolutions, so `convolve` is spelled here, per backend, and measured in
+`benchmarks/convolution.py`.
 """
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 _ROWS = 600  # rows of a patch matrix in the kernel's gradient: some 1.4 MB, so that it stays in a core's cache
 
@@ -76,42 +75,3 @@ def max_pool(x: jax.Array) -> jax.Array:
     x = x[:, : h // 2 * 2, : w // 2 * 2]
     x = jnp.maximum(x[:, ::2], x[:, 1::2])
     return jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
-
-
-class Block(nnx.Module):
-    """Convolution, batch norm, ReLU, 2x2 max pool. The norm's offset stands for the convolution's bias."""
-
-    def __init__(self, channels: int, features: int, *, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (3, 3, channels, features)))
-        self.norm = nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, rngs=rngs)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`[n, h, w, c]` -> `[n, h // 2, w // 2, features]`; the maximum first: it commutes with ReLU."""
-        return nnx.relu(max_pool(self.norm(convolve(x, self.kernel[...]))))
-
-
-class Conv4(nnx.Module):
-    """Four blocks of `features` channels, flattened: 28x28 images give `features` numbers.
-
-    Args:
-        features: channels of every block.
-        dim: adds a linear layer to this many numbers; `None` leaves the flattened map as it is, as the paper does.
-        normalize: scale each embedding to length 1.
-        rngs: Flax random number generators.
-    """
-
-    def __init__(self, features: int = 64, *, dim: int | None = None, normalize: bool = False, rngs: nnx.Rngs):
-        self.blocks = nnx.List([Block(c, features, rngs=rngs) for c in (1, features, features, features)])
-        self.head = None if dim is None else nnx.Linear(features, dim, rngs=rngs)
-        self.normalize = normalize
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`[n, h, w, 1]` in 0..1 -> `[n, d]`."""
-        for block in self.blocks:
-            x = block(x)
-        x = x.reshape(x.shape[0], -1)
-        if self.head is not None:
-            x = self.head(x)
-        if self.normalize:
-            x = x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-12))
-        return x

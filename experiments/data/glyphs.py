@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.cache import DRAWINGS, SIZE, Characters
+from experiments.data.characters import DRAWINGS, SIZE, SPLITS, Characters
 
 CANVAS = 2 * SIZE  # letters are rendered and bent at twice the size
 LETTER = 34  # the longer side of every letter on that canvas
 SAME = 0.3  # two letters closer than this are one (see `distinct`); A and Alpha: 0, O and o: 0.25, E and F: 0.42
 APART = 0.51  # faces farther apart than this draw two shapes (see `agree`); U, sans and serif: 0.45, Cyrillic de: 0.53
 SPREAD = 8  # the usual standard deviation of a letter's ink along a side of the canvas
-SCRIPTS = Path(__file__).parent / "splits" / "scripts.json"
+SCRIPTS = SPLITS / "scripts.json"
 
 
 def draw(seed: int = 0) -> Characters:

@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from experiments import data, glyphs
+from experiments.data import characters, glyphs
 
 FEW = [("Latin", letter) for letter in "AEFNO"] + [("Greek", "\u0391"), ("Georgian", "\u10d0"), ("Hebrew", "\u05d0")]
 SCRIPTS = json.loads(glyphs.SCRIPTS.read_text())
@@ -177,7 +177,7 @@ def test_letters_are_plain():
 
 
 def test_whole_scripts_are_held_out(whole):
-    dataset = data.divide("glyphs", "scripts", whole)
+    dataset = characters.divide("glyphs", "scripts", whole)
     held = [{name.split("/")[0] for name in part.names} for part in dataset[2:]]
     assert held == [set(SCRIPTS[part]) for part in ("train", "validation", "test")]
     assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]

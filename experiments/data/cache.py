@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-SIZE = 28
-DRAWINGS = 20
-
-
-class Characters(NamedTuple):
-    """A whole dataset before it is split, as the cache holds it.
-
-    Attributes:
-        images: `[characters, 20, 28, 28]` uint8, upright.
-        names: one a character, `Alphabet/character05`.
-        turns: `[characters, 4]` bool: which of the rotations by 0, 90, 180, 270 degrees are classes of their own.
-    """
-
-    images: np.ndarray
-    names: tuple[str, ...]
-    turns: np.ndarray
+from experiments.data.characters import Characters
+from experiments.messages import say
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -105,8 +89,3 @@ def key(files: Sequence[Path]) -> str:
         content = path.read_bytes()
         summary.update(b"%s %d " % (os.fsencode(path.name), len(content)) + content)
     return summary.hexdigest()[:16]
-
-
-def say(line: str) -> None:
-    """One line to the user, apart from the results on standard output."""
-    print(line, file=sys.stderr, flush=True)
