@@ -247,6 +247,9 @@ METRICS: dict[str, Callable[..., jax.Array]] = {
 }
 
 
+TWO_WAYS = "a metric must take two vectors [d] to a number, or two blocks [n, d] and [m, d] to [n, m]"
+
+
 def resolve(metric: Metric) -> Partial:
     """A metric as a `Partial` of two blocks: function static, parameters traced, so that nothing is retraced."""
     if isinstance(metric, str):
@@ -264,7 +267,7 @@ def resolve(metric: Metric) -> Partial:
 
 
 def on_blocks(metric: Partial, x: Points, y: OtherPoints) -> Distances:
-    """A user's function of two vectors, or of two blocks, on two blocks."""
+    """A user's function of two vectors, or of two blocks, on two blocks; in the points' kind of number."""
     x, y = as_points(x), as_points(y)
     vector = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
     try:
@@ -272,21 +275,42 @@ def on_blocks(metric: Partial, x: Points, y: OtherPoints) -> Distances:
     except Exception:  # whatever a function of blocks may raise on vectors
         of_vectors = False
     if not of_vectors:
-        distances = metric(x, y)
-        if jnp.shape(distances) != (len(x), len(y)):
-            raise ValueError(
-                "a metric must take two vectors [d] to a number, or two blocks [n, d] and [m, d] to [n, m]: on blocks "
-                f"of {len(x)} and {len(y)} it gave the shape {jnp.shape(distances)}"
-            )
-        return distances
+        try:
+            distances = jnp.asarray(metric(x, y))
+        except TypeError as error:
+            raise TypeError(f"{TWO_WAYS}: this one raises {error}") from error
+        if distances.shape != (len(x), len(y)):
+            raise ValueError(f"{TWO_WAYS}: on blocks of {len(x)} and {len(y)} it gave the shape {distances.shape}")
+        return distances.astype(x.dtype)
+    parameters, structure = jax.tree.flatten(metric)
 
-    def pair(a: jax.Array, b: jax.Array) -> jax.Array:
-        # a root of a sum of squares has a NaN gradient where a = b: there take the value, and the gradient elsewhere
-        coincide = (a == b).all()
-        apart = metric(a, jnp.where(coincide, b + 1, b))
-        return jnp.where(coincide, jax.lax.stop_gradient(metric(a, b)), apart)
+    def of_pair(a: jax.Array, b: jax.Array, *parameters: jax.Array) -> jax.Array:
+        return jnp.asarray(jax.tree.unflatten(structure, parameters)(a, b)).astype(x.dtype)
 
-    return jax.vmap(jax.vmap(pair, (None, 0)), (0, None))(x, y)
+    pair = with_finite_gradient(of_pair)
+    return jax.vmap(jax.vmap(lambda a, b: pair(a, b, *parameters), (None, 0)), (0, None))(x, y)
+
+
+def with_finite_gradient(f: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """A distance of two vectors (and of parameters), with gradient 0 where they coincide, and where it has none.
+
+    A root of a sum of squares has no gradient at coincident points, nor has an arc cosine nearby: not a finite one,
+    though its value is. Points are not moved apart for it, which might leave the metric's domain.
+    """
+    guarded = jax.custom_jvp(f)
+
+    @guarded.defjvp
+    def _(primals, tangents):
+        real = [i for i, given in enumerate(primals) if jnp.issubdtype(jnp.result_type(given), jnp.floating)]
+        value, slopes = guarded(*primals), jax.grad(f, argnums=tuple(real))(*primals)
+        coincide, known = (primals[0] == primals[1]).all(), jnp.isfinite(value)
+        tangent = jnp.zeros_like(value)
+        for i, slope in zip(real, slopes, strict=True):
+            none = (known & ~jnp.isfinite(slope)) | (coincide & (i < 2))
+            tangent += (jnp.where(none, 0, slope) * tangents[i]).sum()
+        return value, tangent
+
+    return guarded
 
 
 def pairwise_distances(x: Points, y: OtherPoints | None = None, *, metric: Metric = "euclidean") -> jax.Array:
@@ -305,8 +329,9 @@ def pairwise_distances(x: Points, y: OtherPoints | None = None, *, metric: Metri
             wanted for them, are bound with `jax.tree_util.Partial`.
 
     Returns:
-        [n, m]. Duplicates are at distance 0, with zero gradient (for a function of two blocks: as it has it). A NaN
-        spoils the distances of its row, and with Gram-based metrics (euclidean, squared_euclidean, mahalanobis) of all.
+        [n, m]. Duplicates are at distance 0, with zero gradient (for a function of two blocks: as it has it). So have,
+        for a function of two vectors, pairs where its derivative is not finite though its value is. A NaN spoils the
+        distances of its row, and with Gram-based metrics (euclidean, squared_euclidean, mahalanobis) of all.
 
     Raises:
         ValueError: an unknown metric, arrays that are not two-dimensional, different numbers of features, a `y` with
