@@ -15,7 +15,8 @@ Every function is `f(x, labels, *, num_clusters=None, where=None, metric="euclid
                   only when labels are traced
     metric        a name, `distances.mahalanobis(...)`, or any function of two vectors that JAX can trace
 
-A plain function checks what can be known, then calls a jitted kernel: nothing is traced twice for equal shapes. jit,
+Arrays may be lists, Series or of any integer width. A plain function checks what can be known, then calls a jitted
+kernel: nothing is traced twice for equal shapes. jit,
 vmap, grad and masks work everywhere; the silhouettes compare all pairs of points in O(n * block) memory.
 Undefined is a ValueError where values are known and NaN where they are traced; NaN in, NaN out.
 
@@ -25,7 +26,9 @@ without being written twice. Modules, each importing only from those before it:
 
     typing        the named axes
     distances     metrics between blocks; the only square root, the only epsilon
+    arguments     what a user passes, as arrays and static numbers, or refused in a sentence
     partition     the only label algebra: weights, centroids
+    public        a public function made from its kernel, a formula on a partition
     tiles         every unordered pair of points once: sums of distances by cluster, in blocks
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
                   and INDICES, which lists what there is

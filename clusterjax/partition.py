@@ -5,20 +5,18 @@ What centroid indices need is here too: means, and points by their centroid and 
 
 from __future__ import annotations
 
-import operator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 
 from clusterjax.distances import (
     FEW,
+    as_points,
     cosine,
     gram_factors,
     gram_squared,
-    is_traced,
     matmul,
     on_blocks,
     power_of_two,
@@ -27,105 +25,101 @@ from clusterjax.distances import (
     squared_differences,
     squared_euclidean,
 )
-from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Sums, Weights
+from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Weights
 
 
-def count_clusters(labels: Labels, num_clusters: int | None, where: Mask | None) -> int:
-    """The static number of clusters, as given or, of concrete labels, the largest and one; refuses what does not fit.
+class Partition(NamedTuple):
+    """Points and their clusters, checked: what the kernel of every index and loss is a function of.
 
-    Raises:
-        TypeError: labels that are not integers, or a mask that is not boolean.
-        ValueError: labels or a mask of the wrong shape, a label not below `num_clusters`, traced labels without it.
+    Attributes:
+        x: [n, d], floats; or the distances [n, n] with the precomputed metric.
+        w: [n, k], how much of each point is in each cluster; the row of a point that takes no part is zero.
+        own: [n], `members`; None where the weights are soft.
+        mass: [n], how much each point counts; None where each counts once, or the weights are soft.
+        metric: as `resolve` gives it.
     """
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(
-            f"labels must be integers, not {labels.dtype}: np.unique(labels, return_inverse=True)[1] gives them"
-        )
-    if jnp.ndim(labels) != 1:
-        raise ValueError(f"labels must be one-dimensional, one a point, not of shape {labels.shape}")
-    if where is not None and where.dtype != bool:
-        raise TypeError(f"where must be boolean, not {where.dtype}: pass where != 0")
-    if where is not None and where.shape != labels.shape:
-        raise ValueError(f"where must have the shape of labels, {labels.shape}, not {where.shape}")
-    if num_clusters is not None and operator.index(num_clusters) < 1:
-        raise ValueError(f"num_clusters must be at least 1, not {num_clusters}")
-    kept = _taking_part(labels, where)
-    if kept is None:
-        if num_clusters is None:
-            raise ValueError("labels are traced here, so their number of clusters is unknown: pass num_clusters=")
-        return num_clusters
-    largest = int(kept.max(initial=-1))
-    if num_clusters is not None and largest >= num_clusters:
-        raise ValueError(f"label {largest} is out of range: labels must be below num_clusters={num_clusters}")
-    return max(largest + 1, 1) if num_clusters is None else num_clusters
+
+    x: jax.Array
+    w: jax.Array
+    own: jax.Array | None
+    mass: jax.Array | None
+    metric: Partial
+
+    @property
+    def sizes(self) -> jax.Array:
+        """[k], how many points each cluster has, or how much they weigh."""
+        return self.w.sum(0)
 
 
-def cluster_sizes(labels: Labels, where: Mask | None) -> np.ndarray | None:
-    """How many points each cluster has, or None where the values are not known yet."""
-    kept = _taking_part(labels, where)
-    return None if kept is None else np.bincount(kept)
+def partition(
+    x: Array, labels: Labels, where: Mask | None, mass: Array | None, metric: Partial, num_clusters: int
+) -> Partition:
+    """Points and labels as a partition.
 
-
-def _taking_part(labels: Labels, where: Mask | None) -> np.ndarray | None:
-    if is_traced(labels, where):
-        return None
-    values = np.asarray(labels)
-    return values[values >= 0 if where is None else (values >= 0) & np.asarray(where)]
-
-
-def check_points(x: Array, num_points: int, metric: Partial, where: Mask | None = None) -> None:
-    """Refuse data that are no points, or no distances where those are announced."""
-    shape = jnp.shape(x)
-    if len(shape) != 2:
-        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {shape}")
-    if shape[0] != num_points:
-        raise ValueError(f"there must be one label for each point: {num_points} labels for {shape[0]} points")
-    if metric.func is not precomputed:
-        return
-    if shape[0] != shape[1]:
-        raise ValueError(f"precomputed distances must be a square matrix, not of shape {shape}")
-    if not is_traced(x, where):
-        own = np.abs(np.diagonal(np.asarray(x, dtype=float)))
-        own = own if where is None else own[np.asarray(where)]
-        if (own > 1e-4 * np.nanmax(np.abs(x), initial=0)).any():
-            raise ValueError("precomputed distances must have a zero diagonal: is the matrix one of similarities?")
+    What only a trace can meet turns all points into NaN, and so every result: a label that takes part and is not below
+    `num_clusters`, a negative mass.
+    """
+    x = as_points(x)
+    own = members(labels, where, num_clusters)
+    bad = (own == num_clusters) & _takes_part(labels, where)
+    if mass is not None:
+        mass = jnp.asarray(mass, x.dtype)
+        own = jnp.where(mass == 0, num_clusters, own)
+        bad |= (own < num_clusters) & (mass < 0)
+        mass = jnp.where(own < num_clusters, mass, 0)
+    own = jnp.where(bad, 0, own)  # someone must be there to be NaN
+    w = jax.nn.one_hot(own, num_clusters, dtype=x.dtype)
+    w = w if mass is None else jnp.where(w > 0, mass[:, None], 0)
+    return Partition(jnp.where(bad.any(), jnp.nan, x), w, own, mass, metric)
 
 
 def members(labels: Labels, where: Mask | None, num_clusters: int) -> Members:
-    """Labels, with `num_clusters` for the points that take no part: masked, negative or out of range."""
-    labels = jnp.asarray(labels, dtype=jnp.int32)
-    inside = (labels >= 0) & (labels < num_clusters)
-    return jnp.where(inside if where is None else inside & where, labels, num_clusters)
+    """Labels in 32 bits, with `num_clusters` for the points that take no part: masked, negative or out of range."""
+    labels = jnp.asarray(labels)
+    if labels.dtype.itemsize < 4:
+        labels = labels.astype(jnp.int32)
+    # compared in their own width: a larger one would wrap into range
+    inside = _takes_part(labels, where) & (labels < jnp.asarray(num_clusters, labels.dtype))
+    return jnp.where(inside, labels, 0).astype(jnp.int32) + jnp.where(inside, 0, num_clusters).astype(jnp.int32)
 
 
-def weights(labels: Labels, num_clusters: int, where: Mask | None, dtype: jnp.dtype) -> Sums:
-    """One-hot labels; the row of a point that takes no part is zero."""
-    return jax.nn.one_hot(members(labels, where, num_clusters), num_clusters, dtype=dtype)
+def _takes_part(labels: Labels, where: Mask | None) -> jax.Array:
+    labels = jnp.asarray(labels)
+    inside = labels >= jnp.zeros((), labels.dtype)
+    return inside if where is None else inside & where
 
 
 def present_mean(x: Array, w: Weights) -> jax.Array:
     """Mean of the rows that take part, which the others cannot spoil: [1, d]. Of equal rows it is that row exactly."""
     present = (w != 0).any(1, keepdims=True)
-    one = jax.lax.stop_gradient(jnp.where(present, x, 0)[present.argmax()][None, :])
+    one = _one_present(x, w)
     return one + ratio(jnp.where(present, x - one, 0).sum(0, keepdims=True), present.sum(dtype=x.dtype))
 
 
-def clean(x: Array, w: Weights, metric: Partial) -> jax.Array:
-    """`x` with the rows of no cluster replaced, whatever they held, NaN included, by the mean of the others."""
+def _one_present(x: Array, w: Weights) -> jax.Array:
+    """A row that takes part, [1, d], without a gradient; of no rows zeros."""
     present = (w != 0).any(1)
-    if metric.func is precomputed:
-        return jnp.where(present[:, None] & present[None, :], x, 0)
-    return jnp.where(present[:, None], x, jax.lax.stop_gradient(present_mean(x, w)))
+    if not len(x):
+        return jnp.zeros_like(x, shape=(1, x.shape[1]))
+    return jax.lax.stop_gradient(jnp.where(present[:, None], x, 0)[present.argmax()][None])
 
 
-def scaled(x: Array, w: Weights, metric: Partial) -> tuple[jax.Array, jax.Array]:
+def clean(p: Partition) -> Partition:
+    """With the rows of no cluster replaced, whatever they held, NaN included, by the mean of the others."""
+    present = (p.w != 0).any(1)
+    if p.metric.func is precomputed:
+        return p._replace(x=jnp.where(present[:, None] & present[None, :], p.x, 0))
+    return p._replace(x=jnp.where(present[:, None], p.x, jax.lax.stop_gradient(present_mean(p.x, p.w))))
+
+
+def scaled(p: Partition) -> tuple[Partition, jax.Array]:
     """`clean` points over a power of two, so that no square is out of range; and the unit of their distances then."""
-    x = clean(x, w, metric)
-    if metric.func in (cosine, on_blocks):  # the first does not change with scale; of the second nothing is known
-        return x, jnp.ones((), x.dtype)
-    scale = power_of_two(x)
+    p = clean(p)
+    if p.metric.func in (cosine, on_blocks):  # the first does not change with scale; of the second nothing is known
+        return p, jnp.ones((), p.x.dtype)
+    scale = power_of_two(p.x)
     unit = scale[0, 0]
-    return x / scale, unit * unit if metric.func is squared_euclidean else unit
+    return p._replace(x=p.x / scale), unit * unit if p.metric.func is squared_euclidean else unit
 
 
 def centroids(x: Array, w: Weights) -> Centroids:
@@ -137,8 +131,7 @@ def centroids(x: Array, w: Weights) -> Centroids:
 def centred(x: jax.Array, w: Weights) -> jax.Array:
     """Points around the mean of those that take part."""
     # Around one of them first, which is exact: points all in one place become zeros, not the rounding of their mean.
-    one = jnp.take(x, (w != 0).any(1).argmax(), axis=0)[None]
-    x = x - jax.lax.stop_gradient(one)
+    x = x - _one_present(x, w)
     return x - jax.lax.stop_gradient(present_mean(x, w))
 
 

@@ -33,8 +33,8 @@ from clusterjax.distances import (
     whitened_euclidean,
     with_gradient,
 )
-from clusterjax.partition import anchored, centred, centroids, clean, squared_to_centroids
-from clusterjax.typing import Array, Members, Sums, Weights
+from clusterjax.partition import Partition, anchored, centred, centroids, clean, squared_to_centroids
+from clusterjax.typing import Members, Sums
 
 # Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
 # to the root to the sums.
@@ -49,6 +49,7 @@ class Points(NamedTuple):
         ids: [n], which points they are.
         w: [n, k], weights; None where each point is of one cluster or none.
         own: [n], `members`; None where the weights are soft.
+        mass: [n], how much each point counts; None where it is in `w`, or each counts once.
         more: arrays [n, ...] that a tile's function wants of each point.
     """
 
@@ -56,28 +57,28 @@ class Points(NamedTuple):
     ids: jax.Array
     w: jax.Array | None = None
     own: jax.Array | None = None
+    mass: jax.Array | None = None
     more: tuple[jax.Array, ...] = ()
 
 
-def distance_sums(x: Array, w: Weights, metric: Partial, own: Members | None = None) -> Sums:
+def distance_sums(p: Partition) -> Sums:
     """Sum of the distances from each point to the members of each cluster, itself apart.
 
     `S_ik = sum_{j != i} w_jk d(x_i, x_j)`
 
+    Where each point is of one cluster or none, distances are measured from the centroids, so that a cluster far away
+    takes no digits from those that are near, and added to a cluster without a product.
+
     Args:
-        x: [n, d], or the distances [n, n] with the precomputed metric.
-        w: [n, k], at least 0.
-        metric: as `resolve` gives it; symmetric.
-        own: `members` of the same partition where `w` is one-hot. Distances are then measured from the centroids, so
-            that a cluster far away takes no digits from those that are near, and added to a cluster without a product.
+        p: its metric is symmetric.
 
     Returns:
         [n, k]. Memory is O(n * block) forward and backward; O(n k d) work for squared_euclidean and cosine.
     """
-    return SUMS.get(metric.func, _any)(clean(x, w, metric), w, metric, own)
+    return SUMS.get(p.metric.func, _any)(clean(p))
 
 
-def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members) -> jax.Array:
+def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | None) -> jax.Array:
     """Distances [n, k] from points to the centroids of their clusters `c` [k, d]; with the care of `distance_sums`."""
     if metric.func is whitened_euclidean:
         c, x, metric = whitened(c - c[:1], *metric.args), whitened(x - c[:1], *metric.args), Partial(euclidean)
@@ -88,53 +89,64 @@ def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members) -> j
     return squared if metric.func is squared_euclidean else safe_sqrt(squared)
 
 
-def distances_within(x: Array, w: Weights, metric: Partial, own: Members) -> jax.Array:
+def distances_within(p: Partition) -> jax.Array:
     """Distances [n, n] between the points of a partition, all at once, with the care of `distance_sums`."""
-    x = clean(x, w, metric)
-    if metric.func is whitened_euclidean:
-        x, metric = whitened(centred(x, w), *metric.args), Partial(euclidean)
-    if metric.func not in (euclidean, squared_euclidean) or x.shape[1] <= FEW:
-        return pairwise_distances(x, metric=metric)
-    points, table = _anchored(centred(x, w), w, own)
+    p = clean(p)
+    if p.metric.func is whitened_euclidean:
+        p = _whitened(p)
+    if p.metric.func not in (euclidean, squared_euclidean) or p.x.shape[1] <= FEW or p.own is None:
+        return pairwise_distances(p.x, metric=p.metric)
+    points, table = _anchored(p._replace(x=centred(p.x, p.w)), p.own)
     squared = _apart(_squared(points, points, *_looked_up(table, points)), points, points)
-    return squared if metric.func is squared_euclidean else safe_sqrt(squared)
+    return squared if p.metric.func is squared_euclidean else safe_sqrt(squared)
 
 
-def _precomputed(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
-    x = jnp.where(jnp.eye(len(x), dtype=bool), 0, x)
+def _whitened(p: Partition) -> Partition:
+    """The same distances as Euclidean ones."""
+    return p._replace(x=whitened(centred(p.x, p.w), *p.metric.args), metric=Partial(euclidean))
+
+
+def _precomputed(p: Partition) -> Sums:
+    x = jnp.where(jnp.eye(len(p.x), dtype=bool), 0, p.x)
+    if p.own is None:
+        return matmul(x, p.w)
     # not a product where it can be helped: 0 * inf would spoil every cluster
-    return matmul(x, w) if own is None else jax.ops.segment_sum(x.T, own, w.shape[1]).T
+    return jax.ops.segment_sum(_times(x, p.mass).T, p.own, p.w.shape[1]).T
 
 
-def _squared_euclidean(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+def _times(x: jax.Array, mass: jax.Array | None) -> jax.Array:
+    """Columns, each as often as it counts; one that does not count is 0, whatever it holds."""
+    return x if mass is None else jnp.where(mass[None, :] == 0, 0, x * mass[None, :])
+
+
+def _squared_euclidean(p: Partition) -> Sums:
     # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
-    x = centred(x, w)
-    to_centroids = squared_to_centroids(x, centroids(x, w), own)
-    return w.sum(0, keepdims=True) * to_centroids + (w * to_centroids).sum(0, keepdims=True)
+    x = centred(p.x, p.w)
+    to_centroids = squared_to_centroids(x, centroids(x, p.w), p.own)
+    return p.sizes[None, :] * to_centroids + (p.w * to_centroids).sum(0, keepdims=True)
 
 
-def _cosine(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
+def _cosine(p: Partition) -> Sums:
     # 1 - u.v = |u - v|^2 / 2 for unit vectors, which keeps the digits of near directions; zeros are at 1 from all
-    unit = unit_rows(x)
+    unit = unit_rows(p.x)
     zero = (unit == 0).all(1, keepdims=True)
-    of_units = _squared_euclidean(unit, jnp.where(zero, 0, w), metric, own) / 2
-    zeros = jnp.where(zero, w, 0)
-    return jnp.where(zero, w.sum(0, keepdims=True) - zeros, of_units + zeros.sum(0, keepdims=True))
+    of_units = _squared_euclidean(p._replace(x=unit, w=jnp.where(zero, 0, p.w))) / 2
+    zeros = jnp.where(zero, p.w, 0)
+    return jnp.where(zero, p.sizes[None, :] - zeros, of_units + zeros.sum(0, keepdims=True))
 
 
-def _whitened(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
-    return _euclidean(whitened(centred(x, w), *metric.args), w, metric, own)
+def _euclidean(p: Partition) -> Sums:
+    if p.x.shape[1] <= FEW:  # from the differences themselves: even to centre would round
+        return _any(p)
+    p = p._replace(x=centred(p.x, p.w))
+    if p.own is None:
+        return _over_pairs(_from_centre, _points(p), p.w.shape[1])
+    points, table = _anchored(p, p.own)
+    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], table=table)
 
 
-def _euclidean(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
-    if x.shape[1] <= FEW:  # from the differences themselves: even to centre would round
-        return _any(x, w, Partial(euclidean), own)
-    x = centred(x, w)
-    if own is None:
-        points = Points(x, jnp.arange(len(x)), w=jnp.asarray(w))
-        return _over_pairs(_from_centre, points, w.shape[1])
-    points, table = _anchored(x, w, own)
-    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, w.shape[1], table=table)
+def _points(p: Partition) -> Points:
+    return Points(p.x, jnp.arange(len(p.x)), p.w if p.own is None else None, p.own, p.mass)
 
 
 def _from_centre(i: Points, j: Points) -> jax.Array:
@@ -142,10 +154,10 @@ def _from_centre(i: Points, j: Points) -> jax.Array:
     return safe_sqrt(gram_squared(gram_factors(i.x)[0], gram_factors(j.x)[1]))
 
 
-def _anchored(x: jax.Array, w: Weights, own: Members) -> tuple[Points, jax.Array]:
+def _anchored(p: Partition, own: Members) -> tuple[Points, jax.Array]:
     """Points that are centred, and the table, for `_squared`."""
-    rest, _, offsets = anchored(jax.lax.stop_gradient(x), jax.lax.stop_gradient(centroids(x, w)), own)
-    return Points(x, jnp.arange(len(x)), own=own, more=gram_factors(rest)), offsets
+    rest, _, offsets = anchored(jax.lax.stop_gradient(p.x), jax.lax.stop_gradient(centroids(p.x, p.w)), own)
+    return _points(p)._replace(more=gram_factors(rest)), offsets
 
 
 def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Array:
@@ -159,11 +171,10 @@ def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Ar
     return with_gradient(above_noise(matmul(left, right.T) + across + back, scale), i.x, j.x)
 
 
-def _any(x: jax.Array, w: Weights, metric: Partial, own: Members | None) -> Sums:
-    points = Points(x, jnp.arange(len(x)), w=jnp.asarray(w) if own is None else None, own=own)
+def _any(p: Partition) -> Sums:
     # a function may hold an array [block, block, d] meanwhile
-    width = 1 if metric.func is euclidean else x.shape[1]
-    return _over_pairs(lambda i, j: metric(i.x, j.x), points, w.shape[1], width=width)
+    width = 1 if p.metric.func is euclidean else p.x.shape[1]
+    return _over_pairs(lambda i, j: p.metric(i.x, j.x), _points(p), p.w.shape[1], width=width)
 
 
 SUMS = {
@@ -171,7 +182,7 @@ SUMS = {
     squared_euclidean: _squared_euclidean,
     cosine: _cosine,
     euclidean: _euclidean,
-    whitened_euclidean: _whitened,
+    whitened_euclidean: lambda p: _euclidean(_whitened(p)),
 }
 
 
@@ -249,7 +260,10 @@ def _apart(distances: jax.Array, i: Points, j: Points) -> jax.Array:
 
 
 def _weights(points: Points, k: int) -> jax.Array:
-    return jax.nn.one_hot(points.own, k, dtype=points.x.dtype) if points.w is None else points.w
+    if points.w is not None:
+        return points.w
+    one_hot = jax.nn.one_hot(points.own, k, dtype=points.x.dtype)
+    return one_hot if points.mass is None else one_hot * points.mass[:, None]
 
 
 def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array) -> jax.Array:
@@ -260,7 +274,8 @@ def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array) -
         return sums.at[at].add(matmul(_weights(rows, k).T, distances))
 
     def by_rows(sums: jax.Array, distances: jax.Array, rows: Points) -> jax.Array:
-        return sums.at[at, rows.own].add(distances, mode="drop", indices_are_sorted=True)
+        given = distances if rows.mass is None else rows.mass[:, None] * distances
+        return sums.at[at, rows.own].add(given, mode="drop", indices_are_sorted=True)
 
     if rows.own is None:
         return by_product(sums, distances, rows)

@@ -8,14 +8,38 @@ whole package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, TypedDict
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 Array: TypeAlias = jax.Array | np.ndarray
 Metric: TypeAlias = str | Callable[..., jax.Array]
 Average: TypeAlias = Literal["micro", "macro"]
+
+
+class Within(NamedTuple):
+    """Between which numbers an option lies; stands in its annotation, and is checked where the value is known."""
+
+    low: float
+    high: float = float("inf")
+    closed: bool = True
+    whole: bool = False
+
+    def contain(self, value: float) -> bool:
+        """Whether a number lies between them; NaN does not."""
+        return self.low <= value <= self.high if self.closed else self.low < value < self.high
+
+    def __str__(self) -> str:
+        if self.high < float("inf"):
+            return f"in [{self.low}, {self.high}]"
+        return f"at least {self.low}" if self.closed else "positive" if self.low == 0 else f"above {self.low}"
+
+
+Positive: TypeAlias = Annotated[float | jax.Array, Within(0, closed=False)]
+Count: TypeAlias = Annotated[int, Within(1, whole=True)]
+MeanSilhouette: TypeAlias = Annotated[float | jax.Array, Within(-1, 1)]
 
 if TYPE_CHECKING:
     Points: TypeAlias = Array
@@ -51,3 +75,22 @@ else:
         Members = Integer[jax.Array, "n"]
         PerCluster = Float[jax.Array, "k"]
         Scalar = Float[jax.Array, ""]
+
+
+class Clustered(TypedDict, total=False):
+    """The arguments that every public function of points and labels has."""
+
+    num_clusters: int | None
+    where: Mask | None
+
+
+class Measured(Clustered, total=False):
+    """Those of a function that measures distances."""
+
+    metric: Metric
+
+
+class Weighted(Measured, total=False):
+    """Those of a function that lets points count for more or less than one."""
+
+    weights: ArrayLike | None

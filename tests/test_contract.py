@@ -4,8 +4,15 @@ A function is taken in by its signature: its second parameter is `labels`. Those
 each with the reason.
 """
 
+import doctest
+import importlib
 import inspect
+import io
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +85,17 @@ def test_docstring_says_all_of_it(function):
     keyword_only = [p.kind == p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values()]
     assert keyword_only == sorted(keyword_only)
     assert keyword_only[-1]
+
+
+@pytest.mark.parametrize("function", PUBLIC.values(), ids=PUBLIC.keys())
+def test_the_example_of_a_docstring_runs(function):
+    examples = doctest.DocTestParser().get_doctest(
+        function.__doc__, dict(vars(importlib.import_module(function.__module__))), function.__name__, None, None
+    )
+    assert examples.examples
+    failed = io.StringIO()
+    doctest.DocTestRunner().run(examples, out=failed.write)
+    assert not failed.getvalue(), failed.getvalue()
 
 
 @every
@@ -228,3 +246,82 @@ def test_nan_in_nan_out(function):
 def test_bad_input_gets_a_sentence(function, change, error):
     with pytest.raises(error, match=" "):
         function(*change(*data()))
+
+
+@every
+def test_forward_mode_agrees_with_reverse_mode(function):
+    (x, labels), v = data(), data(seed=5)[0]
+    of_points = partial(total(function), labels=labels)
+    forward = jax.jvp(of_points, (x,), (v,))[1]
+    np.testing.assert_allclose(forward, (jax.grad(of_points)(x) * v).sum(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("unchecked")
+@every
+@pytest.mark.parametrize("kind", [list, np.uint8, np.int64, np.uint64])
+def test_labels_of_any_kind(function, kind):
+    x, labels = data()
+    given = labels.tolist() if kind is list else labels.astype(kind)
+    same(function(x.tolist() if kind is list else x, given), function(x, labels))
+
+
+@every
+def test_traced_labels_out_of_range_are_nan(function):
+    x, labels = data()
+    floats = [a for a in jax.tree.leaves(jax.jit(function)(x, labels + 1)) if jnp.issubdtype(a.dtype, jnp.floating)]
+    assert all(np.isnan(a) for a in floats if np.ndim(a) == 0)
+    assert any(np.isnan(a).all() for a in floats)
+
+
+@every
+def test_no_points(function):
+    x, labels = data()
+    if function.func in vars(losses).values():
+        assert function(x[:0], labels[:0]) == 0
+        assert jax.grad(function)(x[:0], labels[:0]).shape == (0, D)
+    else:
+        with pytest.raises(ValueError, match="there are 0 points"):
+            function(x[:0], labels[:0])
+
+
+@every
+@pytest.mark.parametrize("case", ["far", 1e-20, 1e20])
+def test_digits_of_data_far_apart_very_small_or_very_large(function, case):
+    x, labels = data()
+    x = np.where(labels[:, None] == 2, x + 3000, x) if case == "far" else x * np.float32(case)
+    ours = function(x, labels)
+    with jax.enable_x64(True):
+        expected = function(x.astype(np.float64), labels)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        if (np.abs(b) < 1e30).all():  # a loss of squared distances of 1e20 is not a number of 32 bits
+            np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-5)
+
+
+SHARDED = """
+import inspect, jax, jax.numpy as jnp, numpy as np
+from functools import partial
+from jax.sharding import Mesh, PartitionSpec as P
+from test_contract import FUNCTIONS, K, total
+from clusterjax import tiles
+tiles.TILE_ELEMENTS = 100
+x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 30, 12)), jnp.float32)
+labels = jnp.arange(30) % K
+mesh = Mesh(np.array(jax.devices()), ("batch",))
+for name, function in FUNCTIONS.items():
+    f = partial(total(function), labels=labels)
+    for g in (f, jax.grad(f)):
+        shared = jax.shard_map(lambda x: jax.vmap(g)(x), mesh=mesh, in_specs=P("batch"), out_specs=P("batch"))
+        np.testing.assert_allclose(jax.jit(shared)(x), jax.vmap(g)(x), rtol=1e-3, atol=1e-5, err_msg=name)
+print(len(jax.devices()), "devices")
+"""
+
+
+def test_shards_of_several_devices():
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+    }
+    child = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
+    assert child.stdout == "4 devices\n", child.stderr

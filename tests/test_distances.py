@@ -9,7 +9,9 @@ from oracles import distances as oracle
 from scipy.spatial.distance import cdist
 
 from clusterjax import distances as module
+from clusterjax import silhouette_score
 from clusterjax.distances import mahalanobis, pairwise_distances, ratio, safe_sqrt
+from clusterjax.losses import prototypical_loss, silhouette_loss
 
 NAMES = ["euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev"]
 SCIPY = {"squared_euclidean": "sqeuclidean", "manhattan": "cityblock"}
@@ -227,3 +229,76 @@ def test_bad_input_is_told_in_one_sentence(call, error, sentence):
     with pytest.raises(error, match=sentence) as raised:
         call(points())
     assert "\n" not in str(raised.value)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Functions of a user's
+
+
+def hamming(a, b):
+    return (a != b).sum()
+
+
+def angle(a, b):
+    return jnp.arccos((1 - 1e-6) * (a @ b))
+
+
+def poincare(a, b):
+    gap, room = ((a - b) ** 2).sum(), (1 - (a @ a)) * (1 - (b @ b))
+    return jnp.arccosh(1 + 2 * gap / room)
+
+
+@pytest.mark.parametrize("kind", [bool, jnp.int32, jnp.bfloat16, jnp.float32])
+def test_a_metric_may_give_any_kind_of_number(kind):
+    x, labels = np.round(points(12, 4)), np.arange(12) % 3
+    d = pairwise_distances(x, metric=lambda a, b: hamming(a, b).astype(kind))
+    assert d.dtype == jnp.float32
+    expected = (x[:, None] != x[None]).sum(-1).astype(kind).astype(np.float32)
+    np.testing.assert_array_equal(d, expected)
+    of_blocks = pairwise_distances(x, metric=lambda x, y: (x[:, None] != y[None]).sum(-1).astype(kind))
+    np.testing.assert_array_equal(of_blocks, expected)
+    assert np.isfinite(silhouette_score(x, labels, metric=hamming))
+    assert np.isfinite(prototypical_loss(x, labels, metric=hamming))
+
+
+def test_points_of_a_metric_stay_in_its_domain():
+    x = points(20, 5)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x[7] = x[3]
+    gradient = jax.grad(lambda x: pairwise_distances(x, metric=angle).sum())(x)
+    assert np.isfinite(gradient).all()
+    inside, labels = 0.9 * x, np.array([0, *(np.arange(19) % 3 + 1)])  # the first class has one point: its centroid
+    for loss in (prototypical_loss, silhouette_loss):
+        assert np.isfinite(jax.grad(loss)(inside, labels, metric=poincare)).all(), loss
+
+
+def test_nan_is_not_taken_for_a_coincidence():
+    x = points(4, 3)
+    x[0, 0] = np.nan
+    assert np.isnan(pairwise_distances(x, metric=root_of_squares)[0, 1:]).all()
+    assert np.isnan(jax.grad(lambda x: pairwise_distances(x, metric=root_of_squares)[0].sum())(x)).any()
+
+
+def test_a_metric_of_a_users_is_fused():
+    def manhattan(a, b):
+        return jnp.abs(a - b).sum()
+
+    shape = jax.ShapeDtypeStruct((1000, 256), jnp.float32)
+    analysis = jax.jit(lambda x: pairwise_distances(x, metric=manhattan)).lower(shape).compile().memory_analysis()
+    assert analysis is not None
+    assert analysis.temp_size_in_bytes < 50e6  # n * n * d would be a gigabyte
+
+
+def test_parameters_of_a_metric_have_gradients():
+    x = points(10, 3)
+
+    def scaled(scale, a, b):
+        return scale * jnp.abs(a - b).sum()
+
+    slope = jax.grad(lambda s: pairwise_distances(x, metric=jax.tree_util.Partial(scaled, s)).sum())(2.0)
+    np.testing.assert_allclose(slope, pairwise_distances(x, metric="manhattan").sum(), rtol=1e-5)
+
+
+def test_a_metric_of_another_number_of_arguments_gets_a_sentence():
+    with pytest.raises(TypeError, match="must take two vectors"):
+        pairwise_distances(points(5, 3), metric=lambda a: a.sum())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -13,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from clusterjax import fewshot
 from clusterjax.fewshot import episodes as drawing
@@ -155,6 +159,22 @@ def test_the_first_episodes_do_not_depend_on_how_many_follow():
     assert_array_equal(few.query, many.query[:50])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"groups": np.array([2**40, 7, 7, 7, 2**40, 2**40, -1])}, {"replacement": False}],
+    ids=["independent", "in groups", "disjoint"],
+)
+def test_double_precision_draws_the_same_episodes(change):
+    labels = equal_classes(7, 12)
+    change = {name: value[labels] if name == "groups" else value for name, value in change.items()}
+    drawn = []
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            drawn.append(fewshot.sample_episodes(jax.random.key(7), labels, **{**DRAW, "num_episodes": 8, **change}))
+    assert_array_equal(drawn[0].support, drawn[1].support)
+    assert_array_equal(drawn[0].query, drawn[1].query)
+
+
 def test_keys_decide():
     labels, x = equal_classes(5, 6), np.random.default_rng(1).normal(size=(30, 3))
     a, b, c = (fewshot.evaluate(jax.random.key(s), x, labels, **DRAW) for s in (1, 1, 2))
@@ -185,7 +205,7 @@ def test_evaluate_agrees_with_loops(metric, replacement):
     expected = accuracy_by_loops(x, *fewshot.sample_episodes(KEY, labels, **draw), distance[metric])
     assert_allclose(result.accuracy, expected, rtol=1e-6)
     assert_allclose(result.mean, np.mean(expected), rtol=1e-6)
-    assert_allclose(result.ci95, 1.96 * np.std(expected, ddof=1) / 6**0.5, rtol=1e-5)
+    assert_allclose(result.ci95, stats.t.ppf(0.975, 5) * np.std(expected, ddof=1) / 6**0.5, rtol=1e-5)
 
 
 def test_ties_count_as_their_share():
@@ -252,6 +272,36 @@ def test_what_is_too_little_is_nan_under_jit():
         assert_allclose(accuracy, 1 / 3, rtol=1e-6)
 
 
+SHARDED = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import Mesh, PartitionSpec as P
+from clusterjax import fewshot
+keys = jax.random.split(jax.random.key(0), 4)
+x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 40, 3)), jnp.float32)
+labels = jnp.arange(160).reshape(4, 40) % 5
+mesh = Mesh(np.array(jax.devices()), ("batch",))
+# which of key, data and labels are another on each device
+for varies in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)):
+    for replacement in (True, False):
+        def accuracy(*given):
+            key, x, labels = (a if v else a[0] for a, v in zip(given, varies))
+            draw = dict(way=2, shot=1, queries=2, num_episodes=3, num_clusters=5, replacement=replacement)
+            return fewshot.evaluate(key, x, labels, **draw).accuracy
+        axes = [0 if v else None for v in varies]
+        over = lambda *given: jax.vmap(accuracy, in_axes=axes, axis_size=len(given[varies.index(1)]))(*given)
+        specs = tuple(P("batch") if v else P() for v in varies)
+        shared = jax.jit(jax.shard_map(over, mesh=mesh, in_specs=specs, out_specs=P("batch")))
+        np.testing.assert_allclose(shared(keys, x, labels), over(keys, x, labels), rtol=1e-6)
+print(len(jax.devices()), "devices")
+"""
+
+
+def test_shards_of_several_devices():
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    child = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
+    assert child.stdout == "4 devices\n", child.stderr
+
+
 def num_compiled() -> list[int]:
     return [getattr(function, "_cache_size")() for function in (drawing.sample, evaluation._evaluate)]  # noqa: B009
 
@@ -269,9 +319,29 @@ def test_paired_difference_is_over_episodes():
     b = fewshot.EpisodeResult(jnp.array([0.25, 0.75, 0.5]), jnp.array(0.5), jnp.array(0.0))
     difference = fewshot.paired_difference(a, b)
     assert_allclose(difference.mean, 0.25, rtol=1e-6)
-    assert_allclose(difference.ci95, 1.96 * 0.25 / 3**0.5, rtol=1e-6)  # 0.25, 0, 0.5: sd 0.25
+    assert_allclose(difference.ci95, stats.t.ppf(0.975, 2) * 0.25 / 3**0.5, rtol=1e-6)  # 0.25, 0, 0.5: sd 0.25
     with pytest.raises(ValueError, match="3 and 2 were given"):
         fewshot.paired_difference(a, b._replace(accuracy=b.accuracy[:2]))
+
+
+def test_students_quantile_is_scipys():
+    freedoms = np.unique(np.geomspace(1, 10_000, 300).astype(int))
+    assert_allclose([evaluation._student(int(f)) for f in freedoms], stats.t.ppf(0.975, freedoms), rtol=1e-9)
+    assert np.isnan(evaluation._student(0))
+
+
+@pytest.mark.parametrize("num_episodes", [2, 3, 5, 10, 100])
+def test_intervals_of_few_episodes_cover_the_truth_as_often_as_they_say(num_episodes):
+    accuracy = 0.7 + 0.1 * jax.random.normal(KEY, (20_000, num_episodes))
+
+    def interval(accuracy):
+        nothing = jnp.zeros(())
+        a, b = (fewshot.EpisodeResult(values, nothing, nothing) for values in (accuracy, jnp.zeros_like(accuracy)))
+        return fewshot.paired_difference(a, b)
+
+    mean, ci95 = jax.vmap(interval)(accuracy)
+    covered = np.abs(np.asarray(mean) - 0.7) <= ci95
+    assert_allclose(covered.mean(), 0.95, atol=4 * (0.95 * 0.05 / 20_000) ** 0.5)
 
 
 def test_prototypes_are_class_means():
@@ -284,6 +354,34 @@ def test_prototypes_are_class_means():
     for k in (0, 3):
         expected[k] = np.mean([row for row, y, part in zip(x, labels, where, strict=True) if part and y == k], axis=0)
     assert_allclose(fewshot.prototypes(x, labels, num_clusters=5, where=where), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0, 1e3, 1e6])
+def test_prototypes_keep_the_digits_of_many_rows_far_from_the_origin(offset):
+    rng, labels = np.random.default_rng(2), np.arange(1_000_000) % 2
+    x = (rng.normal(size=(1_000_000, 2)) + offset * np.array([1, -1])[labels][:, None]).astype(np.float32)
+    expected = [x[labels == k].mean(0, dtype=float) for k in (0, 1)]  # what was rounded in the data is not ours
+    assert_allclose(fewshot.prototypes(x, labels), expected, rtol=1e-7, atol=1e-7)
+
+
+def test_what_is_not_finite_spoils_its_own_class_and_feature():
+    x = np.array([[1, 1], [np.inf, 2], [3, np.nan], [4, 4], [np.inf, -np.inf], [6, 7], [-np.inf, 9]], np.float32)
+    labels = np.array([0, 0, 1, 1, -1, 3, 3])
+    expected = [[np.inf, 1.5], [3.5, np.nan], [np.nan, np.nan], [-np.inf, 8]]
+    assert_array_equal(fewshot.prototypes(x, labels), expected)
+
+
+def test_the_gradient_of_prototypes_is_that_of_means():
+    x, labels = np.random.default_rng(2).normal(size=(5, 2)).astype(np.float32), np.array([0, 0, 1, 0, -1])
+    x[4] = np.nan
+    reverse = jax.jacrev(fewshot.prototypes)(x, labels, num_clusters=2)
+    shares = np.array([[1 / 3, 1 / 3, 0, 1 / 3, 0], [0, 0, 1, 0, 0]])
+    assert_allclose(reverse, np.einsum("kn,de->kdne", shares, np.eye(2)), rtol=1e-6)
+    assert_allclose(jax.jacfwd(fewshot.prototypes)(x, labels, num_clusters=2), reverse, rtol=1e-6)
+
+
+def test_prototypes_of_no_data_are_those_of_empty_classes():
+    assert_array_equal(fewshot.prototypes(np.zeros((0, 3)), np.zeros(0, int), num_clusters=2), np.full((2, 3), np.nan))
 
 
 @pytest.mark.parametrize(
@@ -304,6 +402,79 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(change, sentence):
     labels = np.repeat(np.arange(6), [8, 8, 8, 8, 8, 7])
     with pytest.raises(ValueError, match=re.escape(sentence)):
         fewshot.sample_episodes(KEY, labels, **{**DRAW, "num_episodes": 4, **change})
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["way", "shot", "queries", "num_episodes"])
+@pytest.mark.parametrize("value", [2.0, np.float32(2), True, np.True_, "2", None])
+def test_a_count_that_is_no_integer_is_refused_by_name(name, value):
+    with pytest.raises(TypeError, match=re.escape(f"{name} must be an integer, not {value!r}")):
+        fewshot.evaluate(KEY, np.zeros((30, 2)), equal_classes(5, 6), **{**DRAW, name: value})
+
+
+def test_counts_may_be_integers_of_numpy_or_jax():
+    labels = equal_classes(5, 6)
+    kinds = (np.int64, np.uint8, jnp.int32, np.array)
+    given: dict[str, Any] = {name: kind(DRAW[name]) for name, kind in zip(DRAW, kinds, strict=True)}
+    assert_array_equal(
+        fewshot.sample_episodes(KEY, labels, **given).query, fewshot.sample_episodes(KEY, labels, **DRAW).query
+    )
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("groups", "error", "sentence"),
+    [
+        (np.zeros(7, int), ValueError, "groups must have the shape of labels, (30,), not (7,)"),
+        (np.zeros((30, 1), int), ValueError, "groups must have the shape of labels, (30,), not (30, 1)"),
+        (np.zeros(30), TypeError, "groups must be integers, not float64"),
+        (np.zeros(30, bool), TypeError, "groups must be integers, not bool"),
+        (["Greek"] * 30, TypeError, "groups must be integers, not <U5"),
+    ],
+)
+def test_groups_that_are_none_are_refused_in_a_sentence(groups, error, sentence):
+    with pytest.raises(error, match=re.escape(sentence)):
+        fewshot.sample_episodes(KEY, equal_classes(5, 6), groups=groups, **DRAW)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_groups_are_ids_of_any_kind_and_size():
+    labels = equal_classes(12, 5)
+    few = np.repeat([0, 1, 2, -1], 3)[labels]
+    wide = np.where(few > 0, few * 2**32, few)  # 0 in their lower 32 bits
+    expected = fewshot.sample_episodes(KEY, labels, groups=few, **DRAW)
+    positive = labels[few >= 0], few[few >= 0]
+    kinds: list[Any] = [wide, list(few), few.astype(np.int8), jnp.asarray(few)]
+    for groups in kinds:
+        assert_array_equal(fewshot.sample_episodes(KEY, labels, groups=groups, **DRAW).query, expected.query)
+    expected = fewshot.sample_episodes(KEY, positive[0], groups=positive[1], **DRAW)
+    for groups in (positive[1].astype(np.uint64) << 40, positive[1].astype(np.uint8)):
+        assert_array_equal(fewshot.sample_episodes(KEY, positive[0], groups=groups, **DRAW).query, expected.query)
+
+
+def test_traced_groups_draw_what_known_ones_do():
+    labels = equal_classes(12, 5)
+    groups = np.repeat([40, 7, 90, -1], 3)[labels]
+    traced = jax.jit(lambda groups: fewshot.sample_episodes(KEY, labels, groups=groups, **DRAW))(groups)
+    assert_array_equal(traced.query, fewshot.sample_episodes(KEY, labels, groups=groups, **DRAW).query)
+
+
+@pytest.mark.parametrize("way", [1, 3])
+@pytest.mark.parametrize("change", [{}, {"num_clusters": 4}, {"replacement": False}, {"groups": np.zeros(0, int)}])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_no_data_are_too_few_classes(way, change, compiled):
+    def run(x, labels):
+        known = {"num_clusters": 4} if compiled else {}
+        return fewshot.evaluate(KEY, x, labels, **{**DRAW, "way": way, **known, **change})
+
+    with pytest.raises(ValueError, match=f"way={way} is more than the 0 classes that have members: there are no data"):
+        (jax.jit(run) if compiled else run)(np.zeros((0, 3)), np.zeros(0, int))
+
+
+@pytest.mark.parametrize("metric", ["squared_euclidean", "euclidean", "cosine", "manhattan"])
+def test_points_without_features_are_at_chance(metric):
+    result = fewshot.evaluate(KEY, np.zeros((30, 0)), equal_classes(5, 6), metric=metric, **DRAW)
+    assert_allclose(result.accuracy, 1 / 3, rtol=1e-6)
 
 
 def test_precomputed_distances_have_no_prototypes():

@@ -1,5 +1,7 @@
 """The silhouette loss against sklearn, against loops, and its gradient against finite differences."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,17 +146,18 @@ def test_scale_leaves_the_loss_and_divides_the_gradient():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"target": 1.5}, "target must be a mean silhouette, in"),
+        ({"target": 1.5}, "target must be in \\[-1, 1\\]"),
         ({"temperature": 0.0}, "temperature must be positive, not 0.0"),
-        ({"average": "weighted"}, "average must be 'micro'"),
+        ({"average": "weighted"}, "average must be one of 'micro'"),
         ({"metric": "euclid"}, "unknown metric 'euclid'"),
         ({"num_clusters": 3}, "label 3 is out of range"),
         ({"labels": LABELS[:9]}, "9 labels for 10 points"),
     ],
 )
 def test_bad_input_is_told_in_one_sentence(options, sentence):
+    arguments: dict[str, Any] = {"labels": LABELS, **options}
     with pytest.raises(ValueError, match=sentence) as raised:
-        silhouette_loss(points(), **{"labels": LABELS, **options})
+        silhouette_loss(points(), **arguments)
     assert "\n" not in str(raised.value)
 
 

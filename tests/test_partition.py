@@ -1,70 +1,49 @@
-"""The label algebra: who takes part, how many clusters, what is refused, centroids."""
+"""The label algebra: who takes part, partitions, centroids."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from clusterjax.distances import resolve
-from clusterjax.partition import centroids, check_points, count_clusters, members, weights
+from clusterjax.partition import centroids, members, partition
 
 LABELS = jnp.array([0, 2, -1, 1, 5, 2])
 WHERE = jnp.array([True, True, True, False, True, True])
+METRIC = resolve("euclidean")
 
 
 def points(n=77, d=3, seed=0):
     return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
 
 
-def test_members_and_weights_leave_out_masked_negative_and_out_of_range():
-    np.testing.assert_array_equal(members(LABELS, None, 3), [0, 2, 3, 1, 3, 2])
-    np.testing.assert_array_equal(members(LABELS, WHERE, 3), [0, 2, 3, 3, 3, 2])
-    expected = [[1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1]]
-    np.testing.assert_array_equal(weights(LABELS, 3, WHERE, jnp.dtype(jnp.float32)), expected)
+@pytest.mark.parametrize("kind", [jnp.int8, jnp.uint8, jnp.int32, jnp.uint32])
+def test_members_leave_out_masked_negative_and_out_of_range(kind):
+    labels = LABELS.astype(kind)  # unsigned, the negative one is very large
+    np.testing.assert_array_equal(members(labels, None, 3), [0, 2, 3, 1, 3, 2])
+    np.testing.assert_array_equal(members(labels, WHERE, 3), [0, 2, 3, 3, 3, 2])
 
 
-def test_clusters_are_counted_among_who_takes_part():
-    assert count_clusters(LABELS, None, None) == 6
-    assert count_clusters(LABELS, 9, None) == 9
-    assert count_clusters(jnp.array([0, 1, 7]), None, jnp.array([True, True, False])) == 2
-    assert count_clusters(jnp.array([-1, -1]), None, None) == 1
+def test_labels_of_64_bits_do_not_wrap(x64):
+    np.testing.assert_array_equal(members(jnp.array([0, 2**32, -(2**32), 1]), None, 3), [0, 3, 3, 1])
 
 
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(
-    ("labels", "k", "where", "error", "sentence"),
-    [
-        (jnp.array([0.0, 1.0]), None, None, TypeError, "labels must be integers"),
-        (jnp.array([[0, 1]]), None, None, ValueError, "labels must be one-dimensional"),
-        (jnp.array([0, 1]), None, jnp.array([0, 1]), TypeError, "where must be boolean"),
-        (jnp.array([0, 1]), None, jnp.array([True]), ValueError, "where must have the shape of labels"),
-        (jnp.array([0, 1]), 0, None, ValueError, "num_clusters must be at least 1"),
-        (jnp.array([0, 2]), 2, None, ValueError, "label 2 is out of range"),
-    ],
-)
-def test_labels_that_do_not_fit_are_refused(labels, k, where, error, sentence):
-    with pytest.raises(error, match=sentence):
-        count_clusters(labels, k, where)
+def test_a_partition_is_one_hot_and_zero_where_no_part_is_taken():
+    inside = WHERE & (LABELS < 3)
+    p = partition(points(6), LABELS, inside, None, METRIC, 3)
+    expected = np.array([[1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(p.w, expected)
+    np.testing.assert_array_equal(p.sizes, [1, 0, 2])
+    weighted = partition(points(6), LABELS, inside, np.array([0, 2, 3, 4, 5, 0.5]), METRIC, 3)
+    np.testing.assert_array_equal(weighted.w, expected * np.array([0, 2, 3, 4, 5, 0.5])[:, None])
+    np.testing.assert_array_equal(weighted.own, [3, 2, 3, 3, 3, 2])
 
 
-def test_traced_labels_need_their_number_of_clusters():
-    with pytest.raises(ValueError, match="pass num_clusters="):
-        jax.jit(lambda labels: count_clusters(labels, None, None))(LABELS)
-
-
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize(
-    ("x", "metric", "sentence"),
-    [
-        (np.zeros(4), "euclidean", "must be two-dimensional"),
-        (np.zeros((3, 2)), "euclidean", "4 labels for 3 points"),
-        (np.zeros((4, 2)), "precomputed", "must be a square matrix"),
-        (np.eye(4), "precomputed", "zero diagonal"),
-    ],
-)
-def test_data_that_do_not_fit_are_refused(x, metric, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        check_points(x, 4, resolve(metric))
+def test_what_only_a_trace_can_meet_is_nan():
+    assert np.isnan(partition(points(6), LABELS, None, None, METRIC, 3).x).all()
+    assert np.isnan(partition(points(6), LABELS, None, np.array([1, 1, 1, -1, 1, 1]), METRIC, 6).x).all()
+    assert np.isfinite(partition(points(6), LABELS, None, np.array([1, 1, -1, 1, 1, 1]), METRIC, 6).x).all()
+    nothing_else = partition(points(2), jnp.array([7, 8]), None, None, METRIC, 3)
+    assert nothing_else.sizes.sum() == 2
 
 
 def test_centroids_are_weighted_means_and_of_an_empty_cluster_the_mean_of_all():

@@ -14,9 +14,8 @@ from oracles import distances as oracle
 
 from clusterjax import fewshot, losses, tiles
 from clusterjax.distances import mahalanobis, pairwise_distances, resolve
-from clusterjax.indices.silhouette import silhouette_score, simplified_silhouette_score
-from clusterjax.partition import members, weights
-from clusterjax.tiles import distance_sums
+from clusterjax.indices.silhouette import silhouette_score, silhouette_summary, simplified_silhouette_score
+from clusterjax.partition import Partition, members
 
 NAMES = ["euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev"]
 
@@ -27,7 +26,11 @@ def points(n=77, d=3, seed=0):
 
 def one_hot(n=77, k=4):
     labels = np.arange(n) % k
-    return jnp.asarray(labels), weights(jnp.asarray(labels), k, None, jnp.dtype(jnp.float32))
+    return jnp.asarray(labels), jax.nn.one_hot(labels, k, dtype=jnp.float32)
+
+
+def distance_sums(x, w, metric, own=None):
+    return tiles.distance_sums(Partition(jnp.asarray(x), jnp.asarray(w), own, None, metric))
 
 
 def loops(d, w):
@@ -288,7 +291,7 @@ def test_an_infinite_distance_spoils_no_other_cluster():
     sums = np.asarray(
         distance_sums(
             jnp.asarray(d),
-            weights(labels, 3, None, jnp.dtype(jnp.float32)),
+            jax.nn.one_hot(labels, 3),
             resolve("precomputed"),
             members(labels, None, 3),
         )
@@ -296,3 +299,34 @@ def test_an_infinite_distance_spoils_no_other_cluster():
     assert np.isinf(sums[0, 1])
     assert np.isinf(sums[1, 0])
     assert np.isfinite(np.delete(sums.ravel(), [1, 3])).all()
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("metric", [*NAMES, far_from_itself, mahalanobis(precision=np.diag(np.arange(1.0, 13)))])
+def test_weights_are_repetitions(metric):
+    x, labels = points(40, 12), np.arange(40) % 3
+    times = np.random.default_rng(1).integers(0, 4, 40)
+    again, of_again = np.repeat(x, times, axis=0), np.repeat(labels, times)
+    if metric is far_from_itself:  # copies of a point would be at distance 1, not 0
+        times = np.minimum(times, 1)
+        again, of_again = x[times > 0], labels[times > 0]
+    for average in ("micro", "macro"):
+        for score in (silhouette_score, simplified_silhouette_score):
+            ours = score(x, labels, weights=times, metric=metric, average=average)
+            expected = score(again, of_again, metric=metric, average=average)
+            np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_are_repetitions_by_cluster_and_of_precomputed_distances():
+    x, labels = points(40), np.arange(40) % 3
+    times = np.random.default_rng(1).integers(0, 4, 40)
+    ours = silhouette_summary(x, labels, weights=times)
+    expected = silhouette_summary(np.repeat(x, times, axis=0), np.repeat(labels, times))
+    np.testing.assert_allclose(np.repeat(ours.samples, times), expected.samples, atol=1e-6)
+    for a, b in zip(ours[3:], expected[3:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    d = oracle(x.astype(float)).astype(np.float32)
+    score = silhouette_score(d, labels, weights=times, metric="precomputed")
+    np.testing.assert_allclose(score, expected.score, rtol=1e-5)
+    with pytest.raises(ValueError, match="compares at least 2 clusters"):
+        silhouette_score(x, labels, weights=labels == 0)

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
+from clusterjax.arguments import as_count, as_integers, as_labels
 from clusterjax.distances import is_traced
-from clusterjax.partition import count_clusters, members
-from clusterjax.typing import Labels, Mask
+from clusterjax.partition import members
+from clusterjax.typing import Array
 
 
 class Episodes(NamedTuple):
@@ -28,16 +30,16 @@ class Episodes(NamedTuple):
 
 def sample_episodes(
     key: jax.Array,
-    labels: Labels,
+    labels: ArrayLike,
     *,
     way: int,
     shot: int,
     queries: int = 15,
     num_episodes: int,
     replacement: bool = True,
-    groups: Labels | None = None,
+    groups: ArrayLike | None = None,
     num_clusters: int | None = None,
-    where: Mask | None = None,
+    where: ArrayLike | None = None,
 ) -> Episodes:
     """Draw episodes: which rows are support and which are queries.
 
@@ -68,8 +70,9 @@ def sample_episodes(
         Episodes. Where traced labels turn out to have too few classes or drawings, rows are -1.
 
     Raises:
+        TypeError: a count or groups that are not integers.
         ValueError: more ways than classes, more drawings than the smallest class has, more disjoint episodes than
-            the data give, a class in two groups, a count below one.
+            the data give, a class in two groups, groups of another shape than labels, a count below one.
 
     Examples:
         >>> import jax, jax.numpy as jnp
@@ -80,16 +83,34 @@ def sample_episodes(
 
     Source: Vinyals et al., Matching networks (2016); Lafargue et al., Oops, I sampled it again (arXiv 2409.02850).
     """
-    k = count_clusters(labels, num_clusters, where)
+    labels, where, k = as_labels(labels, where, num_clusters)
+    counts = {"way": way, "shot": shot, "queries": queries, "num_episodes": num_episodes}
+    way, shot, queries, num_episodes = (as_count(value, name) for name, value in counts.items())
+    groups = None if groups is None else _group_numbers(groups, len(labels))
     check(labels, groups, where, way, shot, queries, num_episodes, replacement, k)
     return Episodes(*sample(key, labels, groups, where, way, shot, queries, num_episodes, replacement, k))
 
 
+def _group_numbers(groups: ArrayLike, num_points: int) -> Array:
+    """Groups as integers of 32 bits, and -1 for none; where they are known, numbered anew in their own order.
+
+    JAX would cut ids that need more bits, and make two groups one.
+    """
+    groups = as_integers(groups, "groups")
+    if groups.shape != (num_points,):
+        raise ValueError(f"groups must have the shape of labels, ({num_points},), not {groups.shape}")
+    if is_traced(groups):
+        return groups
+    groups = np.asarray(groups)
+    numbers = np.full(groups.shape, -1, np.int32)
+    numbers[groups >= 0] = np.unique(groups[groups >= 0], return_inverse=True)[1]
+    return numbers
+
+
 def check(labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters) -> None:
     """Refuse what cannot be drawn, with the number that can; nothing about values is known under a trace."""
-    for name, value in {"way": way, "shot": shot, "queries": queries, "num_episodes": num_episodes}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    if len(labels) == 0:  # which is known under a trace too
+        raise ValueError(f"way={way} is more than the 0 classes that have members: there are no data")
     if way > num_clusters:
         raise ValueError(f"way={way} is more than the {num_clusters} classes there are: lower way")
     if groups is not None and not replacement:
@@ -131,6 +152,9 @@ def _most_disjoint(blocks: np.ndarray, way: int) -> int:
     return most
 
 
+# Random numbers are drawn in 32 bits throughout: their own default would make other episodes with jax_enable_x64.
+
+
 @partial(jax.jit, static_argnames=("way", "shot", "queries", "num_episodes", "replacement", "num_clusters"))
 def sample(
     key, labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters
@@ -163,13 +187,14 @@ def _sample_independent(key, labels, groups, way, size, num_episodes, num_cluste
         return jax.vmap(_draw, in_axes=(0, None, 0))(bits[1 + way :].reshape(way, size), rows, drawn)
 
     # one call for all: a key for each episode would double the time to compile
-    return jax.vmap(episode)(jax.random.bits(key, (num_episodes, 1 + way + way * size)))
+    return jax.vmap(episode)(jax.random.bits(key, (num_episodes, 1 + way + way * size), jnp.uint32))
 
 
 def _sample_disjoint(key, labels, way, size, num_episodes, num_clusters) -> jax.Array:
     """Rows [num_episodes, way, size], none of them twice: classes are cut into blocks, and blocks are dealt out."""
     order_key, deal_key = jax.random.split(key)
-    class_order, row_order = jnp.split(jax.random.uniform(order_key, (num_clusters + labels.size,)), [num_clusters])
+    order = jax.random.uniform(order_key, (num_clusters + labels.size,), jnp.float32)
+    class_order, row_order = jnp.split(order, [num_clusters])
     rows = _bucket(labels, num_clusters)
     # a row's draw belongs to its place among the sorted rows, where those that take no part come last
     shuffle = jnp.lexsort((row_order, labels[rows.order]))
@@ -178,7 +203,8 @@ def _sample_disjoint(key, labels, way, size, num_episodes, num_clusters) -> jax.
 
     def deal(left, index):
         # the classes with most blocks left, ties drawn: this order never ends with blocks of too few classes
-        urgency = left.astype(float) + jax.random.uniform(jax.random.fold_in(deal_key, index), left.shape)
+        urgency = left.astype(jnp.float32)
+        urgency += jax.random.uniform(jax.random.fold_in(deal_key, index), left.shape, jnp.float32)
         urgency, classes = jax.lax.top_k(jnp.where(left > 0, urgency, -1), way)
         return left.at[classes].add(-1), (jnp.where(urgency > 0, classes, -1), (blocks - left)[classes])
 
@@ -196,6 +222,8 @@ def _even_shares(order: jax.Array, capacity: jax.Array, total: int, limit: int) 
     shares = jnp.minimum(capacity, level)
     can_more = capacity > level
     place = jnp.argsort(jnp.argsort(jnp.where(can_more, order, jnp.inf)))
+    # a place varies over a mesh as `order` does, which a sort forgets to say and the scan over the shares asks for
+    place += jnp.zeros_like(order, place.dtype)
     one_more = can_more & (place < total - shares.sum())
     return jnp.where(one_more, shares + 1, shares)
 

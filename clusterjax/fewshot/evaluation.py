@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
+from numpy.typing import ArrayLike
 
+from clusterjax.arguments import as_data, as_labels
 from clusterjax.distances import as_points, precomputed, resolve
 from clusterjax.fewshot.episodes import Episodes, sample_episodes
-from clusterjax.partition import check_points, count_clusters, members
+from clusterjax.partition import members
 from clusterjax.tiles import distances_to
-from clusterjax.typing import Labels, Mask, Metric, Points
+from clusterjax.typing import Metric
 
 
 class EpisodeResult(NamedTuple):
@@ -22,7 +25,8 @@ class EpisodeResult(NamedTuple):
     Attributes:
         accuracy: [num_episodes], the share of an episode's queries that find their class.
         mean: [], the mean over episodes.
-        ci95: [], half the width of the 95 % interval of that mean: 1.96 sd / sqrt(num_episodes).
+        ci95: [], half the width of the 95 % interval of that mean: t sd / sqrt(num_episodes), where t is Student's for
+            num_episodes - 1 degrees of freedom.
     """
 
     accuracy: jax.Array
@@ -35,7 +39,7 @@ class PairedDifference(NamedTuple):
 
     Attributes:
         mean: [], the mean over episodes of the difference.
-        ci95: [], half the width of the 95 % interval of that mean: 1.96 sd / sqrt(num_episodes).
+        ci95: [], half the width of the 95 % interval of that mean, as that of an `EpisodeResult`.
     """
 
     mean: jax.Array
@@ -43,7 +47,7 @@ class PairedDifference(NamedTuple):
 
 
 def prototypes(
-    embeddings: Points, labels: Labels, *, num_clusters: int | None = None, where: Mask | None = None
+    embeddings: ArrayLike, labels: ArrayLike, *, num_clusters: int | None = None, where: ArrayLike | None = None
 ) -> jax.Array:
     """The mean of each class.
 
@@ -68,15 +72,14 @@ def prototypes(
 
     Source: Snell, Swersky, Zemel, Prototypical networks for few-shot learning (2017).
     """
-    k = count_clusters(labels, num_clusters, where)
-    check_points(embeddings, len(labels), resolve("euclidean"))
-    return _prototypes(embeddings, labels, where, k)
+    labels, where, k = as_labels(labels, where, num_clusters)
+    return _prototypes(as_data(embeddings, len(labels), resolve("euclidean")), labels, where, k)
 
 
 def evaluate(
     key: jax.Array,
-    embeddings: Points,
-    labels: Labels,
+    embeddings: ArrayLike,
+    labels: ArrayLike,
     *,
     way: int,
     shot: int,
@@ -84,9 +87,9 @@ def evaluate(
     num_episodes: int = 1000,
     metric: Metric = "squared_euclidean",
     replacement: bool = True,
-    groups: Labels | None = None,
+    groups: ArrayLike | None = None,
     num_clusters: int | None = None,
-    where: Mask | None = None,
+    where: ArrayLike | None = None,
 ) -> EpisodeResult:
     """Accuracy of the nearest prototype over many episodes.
 
@@ -114,6 +117,7 @@ def evaluate(
         EpisodeResult. A NaN embedding makes the episodes that draw it NaN, and the mean with them.
 
     Raises:
+        TypeError: as `sample_episodes`.
         ValueError: as `sample_episodes`; or the metric is "precomputed".
 
     Examples:
@@ -128,6 +132,8 @@ def evaluate(
     metric = resolve(metric)
     if metric.func is precomputed:
         raise ValueError("few-shot evaluation needs points, whose means are prototypes: metric cannot be 'precomputed'")
+    labels, where, k = as_labels(labels, where, num_clusters)
+    embeddings = as_data(embeddings, len(labels), metric)
     episodes = sample_episodes(
         key,
         labels,
@@ -137,17 +143,16 @@ def evaluate(
         num_episodes=num_episodes,
         replacement=replacement,
         groups=groups,
-        num_clusters=num_clusters,
+        num_clusters=k,
         where=where,
     )
-    check_points(embeddings, len(labels), metric)
     return _evaluate(embeddings, episodes, metric)
 
 
 def paired_difference(a: EpisodeResult, b: EpisodeResult) -> PairedDifference:
     """How much better `a` is than `b` on the same episodes: both evaluated with the same key, labels and options.
 
-    `mean and 1.96 sd / sqrt(num_episodes) of accuracy_e(a) - accuracy_e(b)`
+    `mean and t sd / sqrt(num_episodes) of accuracy_e(a) - accuracy_e(b)`
 
     What makes an episode hard for both cancels, so the interval is narrower than that of either mean.
 
@@ -179,15 +184,48 @@ def paired_difference(a: EpisodeResult, b: EpisodeResult) -> PairedDifference:
 
 
 def _mean_and_ci95(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return values.mean(), 1.96 * values.std(ddof=1) / values.shape[0] ** 0.5
+    count = values.shape[0]
+    return values.mean(), _student(count - 1) * values.std(ddof=1) / count**0.5
+
+
+@cache
+def _student(freedom: int) -> float:
+    """The t that a Student variable of so many degrees of freedom stays within, on both sides, 95 % of the time.
+
+    Its distribution is a finite series in the angle atan(t / sqrt(freedom)): Abramowitz and Stegun, 26.7.3 and 26.7.4.
+    """
+    if freedom < 1:  # one value has no spread
+        return float("nan")
+    odd, steps = freedom % 2, np.arange(1, freedom // 2)
+    factors = (2 * steps - 1 + odd) / (2 * steps + odd)
+
+    def within(angle: float) -> float:
+        sine, cosine = np.sin(angle), np.cos(angle)
+        series = 1 + np.cumprod(factors * cosine**2).sum()
+        if not odd:
+            return sine * series
+        return 2 / np.pi * (angle + sine * cosine * series * (freedom > 1))
+
+    low, high = 0.0, np.pi / 2
+    for _ in range(60):  # halved to the last bit
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < 0.95 else (low, middle)
+    return float(freedom**0.5 * np.tan(low))
 
 
 @partial(jax.jit, static_argnames="num_clusters")
 def _prototypes(x, labels, where, num_clusters):
     x, ids = as_points(x), members(labels, where, num_clusters)
-    # segment sums, not a product with one-hot weights: 0 * NaN would carry a NaN into every class
-    sums = jax.ops.segment_sum(x, ids, num_clusters)
-    return sums / jax.ops.segment_sum(jnp.ones_like(x[:, :1]), ids, num_clusters)
+    sizes = jax.ops.segment_sum(jnp.ones_like(ids), ids, num_clusters)[:, None].astype(x.dtype)
+
+    def mean_around(origin: jax.Array) -> jax.Array:
+        # segment sums, not a product with one-hot weights: 0 * NaN would carry a NaN into every class
+        origin = jax.lax.stop_gradient(jnp.where(jnp.isfinite(origin), origin, 0))
+        return origin + jax.ops.segment_sum(x - origin.at[ids].get(mode="clip"), ids, num_clusters) / sizes
+
+    # Averaging deviations keeps the digits of data far from the origin: first those from the class's own largest value,
+    # then those from the mean that this gives, so that the sum stays small however many rows there are.
+    return mean_around(mean_around(jax.ops.segment_max(jax.lax.stop_gradient(x), ids, num_clusters)))
 
 
 @jax.jit
@@ -208,6 +246,6 @@ def _evaluate(embeddings, episodes: Episodes, metric: Partial) -> EpisodeResult:
         return jnp.where(drawn, right.mean(), jnp.nan)
 
     # as many episodes at a time as fill some ten megabytes: large enough to vectorise, small enough to stay in cache
-    batch_size = max(1, min(num_episodes, 2**21 // (way * (shot + queries) * dim)))
+    batch_size = max(1, min(num_episodes, 2**21 // (way * (shot + queries) * max(dim, 1))))
     accuracies = jax.lax.map(accuracy, episodes, batch_size=batch_size)
     return EpisodeResult(accuracies, *_mean_and_ci95(accuracies))

@@ -6,37 +6,31 @@ to another cluster. 1 is well placed, 0 is between two clusters, negative is clo
 
 from __future__ import annotations
 
-from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
+from numpy.typing import ArrayLike
 
+from clusterjax.arguments import as_array, as_data, as_mask, check_diagonal
 from clusterjax.distances import as_points, is_traced, matmul, precomputed, ratio, resolve, row_minimum
-from clusterjax.partition import (
-    centroids,
-    check_points,
-    cluster_sizes,
-    count_clusters,
-    members,
-    scaled,
-    weights,
-)
+from clusterjax.partition import Partition, centroids, scaled
+from clusterjax.public import public
 from clusterjax.tiles import distance_sums, distances_to
 from clusterjax.typing import (
     Array,
     Average,
     Flags,
-    Labels,
     Mask,
+    Measured,
     Metric,
     PerCluster,
-    Points,
     Scalar,
     Scores,
     Sums,
+    Weighted,
     Weights,
 )
 
@@ -48,7 +42,7 @@ class SilhouetteSummary(NamedTuple):
         score: [], the mean over points.
         samples: [n], the silhouette of each point, as `silhouette_samples`.
         neighbors: [n], the nearest other cluster of each point; -1 where there is none, or the point takes no part.
-        sizes: [k], points in each cluster.
+        sizes: [k], points in each cluster, or what they weigh.
         means: [k], mean silhouette of each cluster; NaN where it is empty, and so the three shares.
         positive: [k], share of points with s > 0.
         zero: [k], share of points with s = 0.
@@ -85,28 +79,29 @@ class Comparison(NamedTuple):
     unit: jax.Array
 
 
-def compare(x: Array, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> Comparison:
+def compare(p: Partition) -> Comparison:
     """Mean distances from each point to its own cluster and to the others; the only O(n^2) line is `distance_sums`."""
-    x = as_points(x)
-    w = weights(labels, num_clusters, where, x.dtype)
-    sizes = w.sum(0, keepdims=True)
-    x, unit = scaled(x, w, metric)
-    sums = distance_sums(x, w, metric, members(labels, where, num_clusters))
-    own_size = (w * sizes).sum(1)  # 0 for a point that takes no part
-    own = ratio((w * sums).sum(1), own_size - 1)
-    other = (w == 0) & (sizes > 0) & (own_size > 0)[:, None]
-    return Comparison(own, ratio(sums, sizes), other, (own_size > 1) & other.any(1), w, unit)
+    p, unit = scaled(p)
+    sums, own_size = distance_sums(p), _own_size(p)
+    own = ratio(jnp.where(p.w != 0, sums, 0).sum(1), own_size - 1)
+    return _comparison(p, own, ratio(sums, p.sizes[None, :]), own_size, unit)
 
 
-def compare_centroids(x: Array, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> Comparison:
+def compare_centroids(p: Partition) -> Comparison:
     """The same with distances to centroids, O(n k d): the simplified silhouette."""
-    x = as_points(x)
-    w = weights(labels, num_clusters, where, x.dtype)
-    (x, unit), sizes = scaled(x, w, metric), w.sum(0, keepdims=True)
-    means = distances_to(centroids(x, w), x, metric, members(labels, where, num_clusters))
-    own_size = (w * sizes).sum(1)
-    other = (w == 0) & (sizes > 0) & (own_size > 0)[:, None]
-    return Comparison((w * means).sum(1), means, other, (own_size > 1) & other.any(1), w, unit)
+    p, unit = scaled(p)
+    means = distances_to(centroids(p.x, p.w), p.x, p.metric, p.own)
+    return _comparison(p, jnp.where(p.w != 0, means, 0).sum(1), means, _own_size(p), unit)
+
+
+def _own_size(p: Partition) -> jax.Array:
+    """[n], the size of each point's cluster; 0 for a point that takes no part."""
+    return jnp.where(p.w != 0, p.sizes[None, :], 0).sum(1)
+
+
+def _comparison(p: Partition, own: Scores, means: Sums, own_size: jax.Array, unit: jax.Array) -> Comparison:
+    other = (p.w == 0) & (p.sizes > 0)[None, :] & (own_size > 0)[:, None]
+    return Comparison(own, means, other, (own_size > 1) & other.any(1), p.w, unit)
 
 
 def values(c: Comparison, nearest: jax.Array) -> Scores:
@@ -128,58 +123,31 @@ def average_values(s: Scores, w: Weights, average: Average) -> Scalar:
     return ratio(ratio(matmul(s, w), sizes).sum(), (sizes > 0).sum(dtype=s.dtype))
 
 
-def check_average(average: Average) -> None:
-    """Refuse an average that is neither of the two."""
-    if average not in ("micro", "macro"):
-        raise ValueError(f"average must be 'micro' (over points) or 'macro' (over clusters), not {average!r}")
-
-
-def check(
-    x: Points, labels: Labels, num_clusters: int | None, where: Mask | None, metric: Metric
-) -> tuple[Partial, int]:
-    """The metric and number of clusters of a silhouette; refuses, where values are known, one that is not defined."""
-    resolved, num_clusters = resolve(metric), count_clusters(labels, num_clusters, where)
-    check_points(x, labels.shape[0], resolved, where)
-    sizes = cluster_sizes(labels, where)
-    if sizes is not None and not 2 <= (sizes > 0).sum() < sizes.sum():
+def comparable(sizes: np.ndarray) -> None:
+    """Refuse clusters of which a silhouette has nothing to say."""
+    if not ((sizes > 0).sum() >= 2 and sizes.max() > 1):
         raise ValueError(
             "a silhouette compares at least 2 clusters, one of them of 2 points or more: "
-            f"there are {sizes.sum()} points in {(sizes > 0).sum()} clusters"
+            f"there are {sizes.sum():g} points in {(sizes > 0).sum()} clusters"
         )
-    return resolved, num_clusters
 
 
-def silhouette_samples(
-    x: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "euclidean",
-) -> Scores:
+@public(needs=comparable)
+def silhouette_samples(p: Partition, **_: Unpack[Measured]) -> Scores:
     """Silhouette of each point.
 
     `s(i) = (b(i) - a(i)) / max(a(i), b(i))`, with `a(i)` the mean distance to the other members of i's cluster and
     `b(i)` the smallest mean distance to another cluster.
 
-    Args:
-        x: [n, d], or the distances [n, n] with `metric="precomputed"`.
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
-        where: [n], False takes no part, whatever the row holds.
-        metric: as in `pairwise_distances`; symmetric. "squared_euclidean" and "cosine" take O(n k d) work, others
-            O(n^2 d) in O(n * block) memory.
+    "squared_euclidean" and "cosine" take O(n k d) work, other metrics O(n^2 d) in O(n * block) memory.
 
     Returns:
         [n], in [-1, 1]. 0 for a singleton, where a = b = 0 (all duplicates), and for points that take no part. All NaN
-        when traced labels turn out to have fewer than 2 clusters, or none of 2 points. NaN in, NaN out. Gradients are
-        finite at duplicates, singletons and ties.
+        when traced labels turn out to have fewer than 2 clusters, none of 2 points, or to be out of range. NaN in, NaN
+        out. Gradients are finite at duplicates, singletons and ties.
 
     Raises:
-        ValueError: concrete labels with fewer than 2 clusters or only singletons, a label not below `num_clusters`,
-            traced labels without it, shapes that do not fit, precomputed distances without a zero diagonal, an unknown
-            metric.
-        TypeError: labels that are not integers, a mask that is not boolean.
+        ValueError: fewer than 2 clusters or only singletons.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -189,39 +157,26 @@ def silhouette_samples(
 
     Source: Rousseeuw, Silhouettes: a graphical aid to the interpretation and validation of cluster analysis (1987).
     """
-    resolved, k = check(x, labels, num_clusters, where, metric)
-    return _samples(x, labels, where, resolved, k)
+    c = compare(p)
+    return jnp.where(c.compared.any(), values(c, nearest_other(c)), jnp.nan)
 
 
-def silhouette_score(
-    x: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "euclidean",
-    average: Average = "micro",
-) -> Scalar:
+@public(needs=comparable)
+def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Weighted]) -> Scalar:
     """Mean silhouette of a partition.
 
     `mean over i of s(i)`, or with `average="macro"` the mean over clusters of their means; s as in
     `silhouette_samples`.
 
     Args:
-        x: [n, d], or the distances [n, n] with `metric="precomputed"`.
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
-        where: [n], False takes no part, whatever the row holds.
-        metric: as in `pairwise_distances`; symmetric.
         average: "micro", every point alike; "macro", every cluster alike, which small clusters then weigh in.
 
     Returns:
-        A scalar in [-1, 1]; singletons count with 0. NaN when traced labels turn out to have fewer than 2 clusters, or
-        none of 2 points. NaN in, NaN out.
+        A scalar in [-1, 1]; singletons count with 0. NaN when traced labels turn out to have fewer than 2 clusters,
+        none of 2 points, or to be out of range. NaN in, NaN out.
 
     Raises:
-        ValueError: as `silhouette_samples`; or another average.
-        TypeError: labels that are not integers, a mask that is not boolean.
+        ValueError: fewer than 2 clusters or only singletons; another average; negative weights.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -232,40 +187,26 @@ def silhouette_score(
     Source: Rousseeuw (1987); the macro average: Pavlopoulos et al., Revisiting silhouette aggregation
     (arXiv 2401.05831).
     """
-    check_average(average)
-    resolved, k = check(x, labels, num_clusters, where, metric)
-    return _score(x, labels, where, resolved, k, average)
+    c = compare(p)
+    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, average), jnp.nan)
 
 
-def simplified_silhouette_score(
-    x: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "euclidean",
-    average: Average = "micro",
-) -> Scalar:
+@public(needs=comparable, points_for="the simplified silhouette needs points, whose means are centroids")
+def simplified_silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Weighted]) -> Scalar:
     """Mean silhouette with distances to centroids in place of mean distances: O(n k d), and another number.
 
     `mean over i of (b - a) / max(a, b)`, with `a = d(x_i, c_own)` and `b = min over other clusters of d(x_i, c_l)`.
+    Centroids are means, whatever the metric.
 
     Args:
-        x: [n, d].
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
-        where: [n], False takes no part, whatever the row holds.
-        metric: as in `pairwise_distances`, but not "precomputed", which has no centroids. Centroids are means,
-            whatever the metric.
         average: "micro", every point alike; "macro", every cluster alike.
 
     Returns:
         A scalar in [-1, 1]. Singletons and a = b = 0 count with 0. NaN when traced labels turn out to have fewer than 2
-        clusters, or none of 2 points. NaN in, NaN out.
+        clusters, none of 2 points, or to be out of range. NaN in, NaN out.
 
     Raises:
-        ValueError: as `silhouette_score`; or precomputed distances.
-        TypeError: labels that are not integers, a mask that is not boolean.
+        ValueError: fewer than 2 clusters or only singletons; another average; negative weights.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -275,43 +216,24 @@ def simplified_silhouette_score(
 
     Source: Hruschka, de Castro, Campello, Evolutionary algorithms for clustering gene-expression data (2004).
     """
-    check_average(average)
-    resolved, k = check(x, labels, num_clusters, where, metric)
-    if resolved.func is precomputed:
-        raise ValueError(
-            "the simplified silhouette needs points, whose means are centroids: metric cannot be 'precomputed'"
-        )
-    return _simplified(x, labels, where, resolved, k, average)
+    c = compare_centroids(p)
+    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, average), jnp.nan)
 
 
-def silhouette_summary(
-    x: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "euclidean",
-) -> SilhouetteSummary:
+@public(needs=comparable)
+def silhouette_summary(p: Partition, **_: Unpack[Weighted]) -> SilhouetteSummary:
     """Silhouette of each point, with its neighbour, of each cluster, and over all.
 
     `mean over i in cluster k of s(i)`, and the share of its points with s above, at and below 0; s as in
     `silhouette_samples`. The neighbour is the cluster that gives b.
 
-    Args:
-        x: [n, d], or the distances [n, n] with `metric="precomputed"`.
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete.
-        where: [n], False takes no part, whatever the row holds.
-        metric: as in `pairwise_distances`; symmetric.
-
     Returns:
         SilhouetteSummary. A singleton has s = 0 and a neighbour. An empty cluster has size 0 and NaN for its mean and
-        shares. Where traced labels turn out to have fewer than 2 clusters, or none of 2 points, every silhouette is
-        NaN. NaN in, NaN out.
+        shares. Where traced labels turn out to have fewer than 2 clusters, none of 2 points, or to be out of range,
+        every silhouette is NaN. NaN in, NaN out.
 
     Raises:
-        ValueError: as `silhouette_samples`.
-        TypeError: labels that are not integers, a mask that is not boolean.
+        ValueError: fewer than 2 clusters or only singletons; negative weights.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -322,12 +244,31 @@ def silhouette_summary(
 
     Source: Rousseeuw (1987); R's `cluster::silhouette`.
     """
-    resolved, k = check(x, labels, num_clusters, where, metric)
-    return _summary(x, labels, where, resolved, k)
+    c = compare(p)
+    elsewhere = jnp.where(c.other, c.means, jnp.inf)
+    s = jnp.where(c.compared.any(), values(c, row_minimum(elsewhere)), jnp.nan)
+    sizes = p.sizes
+
+    def mean(of: jax.Array) -> PerCluster:
+        # summed where the point is, not by a product: 0 * NaN would carry a NaN into every cluster
+        total = jnp.where(c.w > 0, c.w * of[:, None], 0).sum(0)
+        return jnp.where(sizes > 0, ratio(total, sizes), jnp.nan)
+
+    shares = [jnp.where(jnp.isnan(s), jnp.nan, side.astype(s.dtype)) for side in (s > 0, s == 0, s < 0)]
+    return SilhouetteSummary(
+        score=average_values(s, c.w, "micro"),
+        samples=s,
+        neighbors=jnp.where(c.other.any(1), elsewhere.argmin(1).astype(jnp.int32), -1),
+        sizes=sizes,
+        means=mean(s),
+        positive=mean(shares[0]),
+        zero=mean(shares[1]),
+        negative=mean(shares[2]),
+    )
 
 
 def soft_silhouette_score(
-    x: Points, weights: Weights, *, where: Mask | None = None, metric: Metric = "euclidean"
+    x: ArrayLike, weights: ArrayLike, *, where: ArrayLike | None = None, metric: Metric = "euclidean"
 ) -> Scalar:
     """Mean silhouette of a soft partition, differentiable in the assignments as well as in the points.
 
@@ -362,12 +303,13 @@ def soft_silhouette_score(
     Source: Vardakas, Papakostas, Likas, Deep clustering using the soft silhouette score (arXiv 2402.00608); their code
     leaves out the denominators of a_k.
     """
-    resolved = resolve(metric)
-    if jnp.ndim(weights) != 2:
-        raise ValueError(f"weights must be two-dimensional, [n, k], not of shape {jnp.shape(weights)}")
-    if where is not None and (where.dtype != bool or where.shape != weights.shape[:1]):
-        raise ValueError(f"where must be boolean and one a row of weights, not {where.dtype} of shape {where.shape}")
-    check_points(x, weights.shape[0], resolved, where)
+    resolved, weights = resolve(metric), as_array(weights, "weights")
+    if weights.ndim != 2:
+        raise ValueError(f"weights must be two-dimensional, [n, k], not of shape {weights.shape}")
+    where = as_mask(where, weights.shape[:1])
+    x = as_data(x, weights.shape[0], resolved)
+    if resolved.func is precomputed:
+        check_diagonal(x, where)
     if not is_traced(weights, where):
         kept = np.asarray(weights)[slice(None) if where is None else np.asarray(where)]
         if (kept < 0).any():
@@ -378,62 +320,15 @@ def soft_silhouette_score(
     return _soft(x, weights, where, resolved)
 
 
-@partial(jax.jit, static_argnames="num_clusters")
-def _samples(x: Points, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> Scores:
-    c = compare(x, labels, where, metric, num_clusters)
-    return jnp.where(c.compared.any(), values(c, nearest_other(c)), jnp.nan)
-
-
-@partial(jax.jit, static_argnames=("num_clusters", "average"))
-def _score(
-    x: Points, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int, average: Average
-) -> Scalar:
-    c = compare(x, labels, where, metric, num_clusters)
-    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, average), jnp.nan)
-
-
-@partial(jax.jit, static_argnames=("num_clusters", "average"))
-def _simplified(
-    x: Points, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int, average: Average
-) -> Scalar:
-    c = compare_centroids(x, labels, where, metric, num_clusters)
-    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, average), jnp.nan)
-
-
-@partial(jax.jit, static_argnames="num_clusters")
-def _summary(x: Points, labels: Labels, where: Mask | None, metric: Partial, num_clusters: int) -> SilhouetteSummary:
-    c = compare(x, labels, where, metric, num_clusters)
-    elsewhere = jnp.where(c.other, c.means, jnp.inf)
-    s = jnp.where(c.compared.any(), values(c, row_minimum(elsewhere)), jnp.nan)
-    sizes = c.w.sum(0)
-
-    def mean(of: jax.Array) -> PerCluster:
-        # summed where the point is, not by a product: 0 * NaN would carry a NaN into every cluster
-        total = jnp.where(c.w > 0, of[:, None], 0).sum(0)
-        return jnp.where(sizes > 0, ratio(total, sizes), jnp.nan)
-
-    shares = [jnp.where(jnp.isnan(s), jnp.nan, side.astype(s.dtype)) for side in (s > 0, s == 0, s < 0)]
-    return SilhouetteSummary(
-        score=average_values(s, c.w, "micro"),
-        samples=s,
-        neighbors=jnp.where(c.other.any(1), elsewhere.argmin(1).astype(jnp.int32), -1),
-        sizes=sizes,
-        means=mean(s),
-        positive=mean(shares[0]),
-        zero=mean(shares[1]),
-        negative=mean(shares[2]),
-    )
-
-
 @jax.jit
-def _soft(x: Points, weights: Weights, where: Mask | None, metric: Partial) -> Scalar:
+def _soft(x: Array, weights: Weights, where: Mask | None, metric: Partial) -> Scalar:
     x = as_points(x)
     w = jnp.asarray(weights, x.dtype)
     w = w if where is None else jnp.where(where[:, None], w, 0)
-    x, _ = scaled(x, w, metric)
+    p, _ = scaled(Partition(x, w, own=None, mass=None, metric=metric))
     mass = w.sum(0, keepdims=True) - w  # of the others
     present = mass != 0
-    a = ratio(distance_sums(x, w, metric), mass)
+    a = ratio(distance_sums(p), mass)
     elsewhere = jnp.where(present, a, jnp.inf)
     nearest = jax.nn.one_hot(elsewhere.argmin(1), w.shape[1], dtype=bool)
     first, second = row_minimum(elsewhere)[:, None], row_minimum(jnp.where(nearest, jnp.inf, elsewhere))[:, None]

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import as_points, matmul, precomputed, ratio, resolve
-from clusterjax.partition import centroids, check_points, clean, count_clusters, members, weights
+from clusterjax.distances import matmul, ratio
+from clusterjax.partition import Partition, centroids, clean
+from clusterjax.public import public
 from clusterjax.tiles import distances_to
-from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
+from clusterjax.typing import Count, Measured, Scalar
 
 
-def prototypical_loss(
-    embeddings: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    num_support: int | None = 1,
-    where: Mask | None = None,
-    metric: Metric = "squared_euclidean",
-) -> Scalar:
+@public(first="embeddings", metric="squared_euclidean", points_for="prototypes are means of points")
+def prototypical_loss(p: Partition, *, num_support: Count | None = 1, **_: Unpack[Measured]) -> Scalar:
     """Prototypical networks: cross-entropy of the queries over the distances to the prototypes.
 
     `mean over queries q of -log( exp(-d(q, c_y(q))) / sum_k exp(-d(q, c_k)) )`
@@ -31,20 +25,14 @@ def prototypical_loss(
     the same batch gives more queries and better prototypes.
 
     Args:
-        embeddings: [n, d].
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete.
         num_support: points of each class that make its prototype, or None for leave-one-out.
-        where: [n], False takes no part, whatever the row holds.
-        metric: a name or a function of two blocks of points; not "precomputed", which has no means.
 
     Returns:
         A scalar >= 0. A class with no more than `num_support` points gives no queries but is a prototype still; an
         empty id is none. Without queries it is 0 with zero gradient. NaN in, NaN out.
 
     Raises:
-        ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing; an
-            unknown or "precomputed" metric; `num_support` below 1.
+        ValueError: `num_support` below 1.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -56,32 +44,18 @@ def prototypical_loss(
 
     Source: Snell, Swersky, Zemel, Prototypical networks for few-shot learning (2017).
     """
-    metric = resolve(metric)
-    if metric.func is precomputed:
-        raise ValueError("prototypes are means of points: metric cannot be 'precomputed'")
-    if num_support is not None and num_support < 1:
-        raise ValueError(f"num_support must be at least 1, or None for leave-one-out, not {num_support}")
-    k = count_clusters(labels, num_clusters, where)
-    check_points(embeddings, len(labels), metric)
-    return _prototypical(embeddings, labels, where, metric, k, num_support)
-
-
-@partial(jax.jit, static_argnames=("num_clusters", "num_support"))
-def _prototypical(x, labels, where, metric, num_clusters, num_support):
-    x = as_points(x)
-    w = weights(labels, num_clusters, where, x.dtype)
-    x = clean(x, w, metric)
+    x, w = clean(p).x, p.w
     # each member's place in its class, from 1; 0 for the points that take no part
     place = (jnp.cumsum(w, axis=0) * w).sum(1)
     support = w if num_support is None else jnp.where((place <= num_support)[:, None], w, 0)
     sizes = support.sum(0)
     centres = centroids(x, support)
-    distances = distances_to(centres, x, metric, members(labels, where, num_clusters))
+    distances = distances_to(centres, x, p.metric, p.own)
     if num_support is None:
         own_size = w @ sizes
         own = matmul(w, centres)
         others = own + ratio(own - x, own_size[:, None] - 1)  # without x itself
-        to_others = jax.vmap(lambda a, b: metric(a[None], b[None])[0, 0])(x, others)
+        to_others = jax.vmap(lambda a, b: p.metric(a[None], b[None])[0, 0])(x, others)
         distances = jnp.where(w > 0, to_others[:, None], distances)
         is_query = own_size > 1
     else:

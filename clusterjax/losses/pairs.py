@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import as_points, ratio, resolve
-from clusterjax.partition import check_points, count_clusters, members, weights
+from clusterjax.distances import ratio
+from clusterjax.partition import Partition
+from clusterjax.public import public
 from clusterjax.tiles import distances_within
-from clusterjax.typing import Labels, Mask, Metric, Points, Scalar
+from clusterjax.typing import Measured, Positive, Scalar
 
 
-def nca_loss(
-    embeddings: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "squared_euclidean",
-    temperature: float = 1.0,
-) -> Scalar:
+@public(first="embeddings", metric="squared_euclidean")
+def nca_loss(p: Partition, *, temperature: Positive = 1.0, **_: Unpack[Measured]) -> Scalar:
     """Neighbourhood components analysis: a point's nearest others should be of its class.
 
     `mean over i of -log( sum_{j != i, y_j = y_i} exp(-d(i, j) / T) / sum_{j != i} exp(-d(i, j) / T) )`
@@ -29,11 +23,6 @@ def nca_loss(
     All pairs of the batch are compared, so it needs no episodes: batches of a few classes with several points each.
 
     Args:
-        embeddings: [n, d], or the distances [n, n] with `metric="precomputed"`.
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete.
-        where: [n], False takes no part, whatever the row holds.
-        metric: a name or a function of two blocks of points.
         temperature: T > 0; a small one looks at the nearest points only.
 
     Returns:
@@ -41,8 +30,7 @@ def nca_loss(
         any partners it is 0 with zero gradient. Gradients are finite at duplicates. NaN in, NaN out.
 
     Raises:
-        ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing; an
-            unknown metric; a temperature that is not positive.
+        ValueError: a temperature that is not positive.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -55,24 +43,14 @@ def nca_loss(
     Source: Goldberger et al., Neighbourhood components analysis (2004), with the log of Laenen & Bertinetto, On
     episodes, prototypical networks, and few-shot learning (2021).
     """
-    if isinstance(temperature, int | float) and not temperature > 0:
-        raise ValueError(f"temperature must be positive, not {temperature}")
-    k, metric = count_clusters(labels, num_clusters, where), resolve(metric)
-    check_points(embeddings, len(labels), metric, where)
-    return _nca(embeddings, labels, where, metric, temperature, k)
-
-
-@partial(jax.jit, static_argnames="num_clusters")
-def _nca(x, labels, where, metric, temperature, num_clusters):
-    x = as_points(x)
-    w = weights(labels, num_clusters, where, x.dtype)
-    similarity = -distances_within(x, w, metric, members(labels, where, num_clusters)) / temperature
-    present = w.sum(1) > 0
-    others = present[:, None] & present[None, :] & ~jnp.eye(x.shape[0], dtype=bool)
+    similarity = -distances_within(p) / jnp.asarray(temperature, p.x.dtype)
+    present = p.w.sum(1) > 0
+    others = present[:, None] & present[None, :] & ~jnp.eye(len(p.x), dtype=bool)
+    labels = p.w.argmax(1)
     partners = others & (labels[:, None] == labels[None, :])
     # the lowest float and not -inf: a point without others then has a finite value, and no gradient
-    far = jnp.finfo(x.dtype).min
+    far = jnp.finfo(p.x.dtype).min
     to_others = jax.nn.logsumexp(jnp.where(others, similarity, far), axis=1)
     to_partners = jax.nn.logsumexp(jnp.where(partners, similarity, far), axis=1)
     paired = partners.any(1)
-    return ratio(jnp.where(paired, to_others - to_partners, 0).sum(), paired.sum(dtype=x.dtype))
+    return ratio(jnp.where(paired, to_others - to_partners, 0).sum(), paired.sum(dtype=p.x.dtype))

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
-from clusterjax.distances import is_traced, ratio, resolve
-from clusterjax.indices.silhouette import Comparison, average_values, check_average, compare, nearest_other, values
-from clusterjax.partition import check_points, count_clusters
-from clusterjax.typing import Average, Labels, Mask, Metric, Points, Scalar, Scores
+from clusterjax.distances import ratio
+from clusterjax.indices.silhouette import Comparison, average_values, compare, nearest_other, values
+from clusterjax.partition import Partition
+from clusterjax.public import public
+from clusterjax.typing import Average, MeanSilhouette, Measured, Positive, Scalar, Scores
 
 
+@public(first="embeddings")
 def silhouette_loss(
-    embeddings: Points,
-    labels: Labels,
+    p: Partition,
     *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "euclidean",
     average: Average = "micro",
-    target: float | jax.Array | None = None,
-    temperature: float | jax.Array | None = None,
+    target: MeanSilhouette | None = None,
+    temperature: Positive | None = None,
+    **_: Unpack[Measured],
 ) -> Scalar:
     """Silhouette loss: classes as tight and well-separated clusters.
 
@@ -33,11 +31,6 @@ def silhouette_loss(
     Compose batches of P classes x K points: a class with one point has s = 0 and no gradient of its own.
 
     Args:
-        embeddings: [n, d], or the distances [n, n] with `metric="precomputed"`.
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
-        where: [n], False takes no part, whatever the row holds.
-        metric: as in `pairwise_distances`; symmetric.
         average: "micro", every point alike; "macro", every class alike.
         target: the mean silhouette to reach and not to pass, in [-1, 1]; 0.8 to 0.9 in the literature.
         temperature: T > 0 replaces b, the distance to the nearest other class, by a soft minimum over them all,
@@ -50,9 +43,7 @@ def silhouette_loss(
         ties; where all embeddings are one point the loss is 1/2 with zero gradient.
 
     Raises:
-        ValueError: a label not below `num_clusters`, traced labels without it, shapes that do not fit, another average,
-            a target or temperature out of range, an unknown metric.
-        TypeError: labels that are not integers, a mask that is not boolean.
+        ValueError: another average; a target or temperature out of range.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -65,28 +56,7 @@ def silhouette_loss(
     Source: the silhouette: Rousseeuw (1987); as a loss: Bremner (2019); target: CARL-G (KDD 2023); soft minimum:
     Todescato and Carbonera, Silhouette loss (arXiv 2604.08573), with a mean in the place of their sum.
     """
-    check_average(average)
-    if isinstance(target, int | float) and not -1 <= target <= 1:
-        raise ValueError(f"target must be a mean silhouette, in [-1, 1], not {target}")
-    if isinstance(temperature, int | float) and not temperature > 0:
-        raise ValueError(f"temperature must be positive, not {temperature}: leave it out for the hard minimum")
-    resolved, k = resolve(metric), count_clusters(labels, num_clusters, where)
-    check_points(embeddings, labels.shape[0], resolved, where)
-    return _silhouette(embeddings, labels, where, resolved, target, temperature, k, average)
-
-
-@partial(jax.jit, static_argnames=("num_clusters", "average"))
-def _silhouette(
-    x: Points,
-    labels: Labels,
-    where: Mask | None,
-    metric: Partial,
-    target: float | jax.Array | None,
-    temperature: float | jax.Array | None,
-    num_clusters: int,
-    average: Average,
-) -> Scalar:
-    c = compare(x, labels, where, metric, num_clusters)
+    c = compare(p)
     b = nearest_other(c) if temperature is None else soft_nearest_other(c, temperature)
     mean = average_values(values(c, b), c.w, average)
     loss = (1 - mean) / 2 if target is None else jnp.abs(jnp.asarray(target, mean.dtype) - mean)
@@ -102,15 +72,8 @@ def soft_nearest_other(c: Comparison, temperature: float | jax.Array) -> Scores:
     return -t * (jax.nn.logsumexp(exponents, axis=1) - jnp.log(counted.sum(1, dtype=t.dtype)))
 
 
-def silhouette_ratio_loss(
-    embeddings: Points,
-    labels: Labels,
-    *,
-    num_clusters: int | None = None,
-    where: Mask | None = None,
-    metric: Metric = "euclidean",
-    power: float | jax.Array = 10.0,
-) -> Scalar:
+@public(first="embeddings")
+def silhouette_ratio_loss(p: Partition, *, power: Positive = 10.0, **_: Unpack[Measured]) -> Scalar:
     """Silhouette loss as cross-entropy: every class is a rival, and the points that sit badly decide.
 
     `mean_i (1/p) log( 1 + sum_l (a_i / d_il)^p )`
@@ -123,11 +86,6 @@ def silhouette_ratio_loss(
     hardly any gradient, and all classes that are about as near as its own have some.
 
     Args:
-        embeddings: [n, d], or the distances [n, n] with `metric="precomputed"`.
-        labels: [n], integers in [0, num_clusters); a negative label takes no part.
-        num_clusters: static; may be left out when the labels are concrete. Ids without members are skipped.
-        where: [n], False takes no part, whatever the row holds.
-        metric: as in `pairwise_distances`; symmetric.
         power: p > 0. A small one pushes all classes apart, a large one only those that are nearer than a point's own.
 
     Returns:
@@ -137,9 +95,7 @@ def silhouette_ratio_loss(
         NaN out.
 
     Raises:
-        ValueError: a label not below `num_clusters`, traced labels without it, shapes that do not fit, a power that is
-            not positive, an unknown metric.
-        TypeError: labels that are not integers, a mask that is not boolean.
+        ValueError: a power that is not positive.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -151,28 +107,17 @@ def silhouette_ratio_loss(
 
     Source: this package; a and b: Rousseeuw (1987), the loss on them: Bremner (2019).
     """
-    if not is_traced(power) and not power > 0:
-        raise ValueError(f"power must be positive, not {power}")
-    resolved, k = resolve(metric), count_clusters(labels, num_clusters, where)
-    check_points(embeddings, labels.shape[0], resolved, where)
-    return _ratio(embeddings, labels, where, resolved, power, k)
-
-
-@partial(jax.jit, static_argnames="num_clusters")
-def _ratio(
-    x: Points, labels: Labels, where: Mask | None, metric: Partial, power: float | jax.Array, num_clusters: int
-) -> Scalar:
-    c = compare(x, labels, where, metric, num_clusters)
-    p = jnp.asarray(power, c.means.dtype)
+    c = compare(p)
+    power = jnp.asarray(power, c.means.dtype)
     rivals = jnp.where(c.other, c.means, 0)
     largest = jax.lax.stop_gradient(jnp.maximum(c.own, rivals.max(1)))
-    smallest = jnp.finfo(p.dtype).eps * jnp.where(largest > 0, largest, 1)
+    smallest = jnp.finfo(power.dtype).eps * jnp.where(largest > 0, largest, 1)
 
     def log(distances: jax.Array, smallest: jax.Array) -> jax.Array:
         return jnp.log(jnp.where(distances < smallest, smallest, distances))
 
-    exponents = p * (log(c.own, smallest)[:, None] - log(rivals, smallest[:, None]))
+    exponents = power * (log(c.own, smallest)[:, None] - log(rivals, smallest[:, None]))
     # one exponent of 0, for a point's own class: the 1 in the logarithm
     exponents = jnp.pad(jnp.where(c.other, exponents, -jnp.inf), ((0, 0), (0, 1)))
-    losses = jnp.where(c.compared, jax.nn.logsumexp(exponents, axis=1) / p, 0)
-    return ratio(losses.sum(), c.compared.sum(dtype=p.dtype))
+    losses = jnp.where(c.compared, jax.nn.logsumexp(exponents, axis=1) / power, 0)
+    return ratio(losses.sum(), c.compared.sum(dtype=power.dtype))
