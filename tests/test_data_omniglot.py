@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
+import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,7 @@ import pytest
 from stand_ins import NAMES, encode, prepare, publish, same, square, zipped
 
 from experiments import data
+from experiments import omniglot as command
 from experiments.data import characters, omniglot
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -197,15 +203,19 @@ def test_archives_are_read_as_records_are(tmp_path):
     np.testing.assert_array_equal(found.turns, expected.turns)
 
 
-@pytest.mark.data
-def test_the_real_archives_are_read_as_the_real_records_are(tmp_path):
-    """The records do not tell who drew what, but their order does: TFDS sorts by a hash of the file's name."""
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A prepared Omniglot, and the zip files that it was made from.
+
+    The records do not tell who drew what, but their order does: TFDS sorts by a hash of the file's name.
+    """
     tfds = pytest.importorskip("tensorflow_datasets")
     hashing = pytest.importorskip("tensorflow_datasets.core.hashing")
     named = os.environ.get("TFDS_DATA_DIR")
     prepared = omniglot.prepared_version(Path(named)) if named else None
     if prepared is None:
         pytest.skip("TFDS_DATA_DIR names no folder with a prepared Omniglot")
+    folder = tmp_path_factory.mktemp("archives")
     alphabets = (prepared / "alphabet.labels.txt").read_text().split()
     builder = tfds.builder_from_directory(prepared)
     paths = []
@@ -223,5 +233,38 @@ def test_the_real_archives_are_read_as_the_real_records_are(tmp_path):
         images = {
             f"{a}/character{c + 1:02d}/{file}": row["image"] for (a, c, file), row in zip(files, rows, strict=True)
         }
-        paths.append(zipped(tmp_path, stem, dict(sorted(images.items()))))
+        paths.append(zipped(folder, stem, dict(sorted(images.items()))))
+    return prepared, paths
+
+
+@pytest.mark.data
+def test_the_real_archives_are_read_as_the_real_records_are(real):
+    prepared, paths = real
     assert same(omniglot.read_archives(paths), omniglot.read_prepared(prepared))
+
+
+@pytest.mark.data
+def test_a_run_on_what_was_fetched_gives_the_numbers_of_one_on_records(real, tmp_path, monkeypatch):
+    """The whole command, from a server on this machine and from a prepared folder."""
+    prepared, paths = real
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    archives = {
+        path.name: omniglot.ARCHIVES[path.name]._replace(md5=hashlib.md5(path.read_bytes()).hexdigest())
+        for path in paths
+    }
+    monkeypatch.setattr(omniglot, "ARCHIVES", archives)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(paths[0].parent))
+    small = ["--dataset", "omniglot", "--steps", "4", "--classes", "10", "--validate-every", "2", "--episodes", "50"]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("CLUSTERJAX_OMNIGLOT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("CLUSTERJAX_CACHE", str(tmp_path / "fetched"))
+        assert command.main([*small, "--out", str(tmp_path / "a")]) == 0
+        server.shutdown()
+    monkeypatch.setenv("CLUSTERJAX_CACHE", str(tmp_path / "read"))
+    assert command.main([*small, "--out", str(tmp_path / "b"), "--data-dir", str(prepared.parents[1])]) == 0
+    fetched, read = ([json.loads(line) for line in (tmp_path / n / "results.jsonl").open()] for n in "ab")
+    assert [row["value"] for row in fetched] == [row["value"] for row in read]
+    assert len({row["value"] for row in fetched}) > 3
