@@ -4,6 +4,9 @@ And fixtures that several files want.
 """
 
 import json
+import os
+import shutil
+import tempfile
 
 import jax
 import jaxtyping
@@ -13,6 +16,20 @@ from stand_ins import NAMES, made_up
 from experiments.data import characters, glyphs, omniglot
 
 STRICT = ("test_contract", "test_distances", "test_fewshot", "test_losses", "test_partition", "test_silhouette")
+
+
+def pytest_configure(config):
+    """What one worker or child has compiled the others read, from a folder of this run, which its end removes."""
+    if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="clusterjax-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    jax.config.update("jax_compilation_cache_dir", folder)  # this process has read its environment already
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)

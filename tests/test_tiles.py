@@ -1,8 +1,5 @@
 """Sums of distances by cluster against loops and a dense matrix: values, derivatives of both modes, blocks, memory."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import jax
@@ -175,29 +172,6 @@ def test_forward_mode_agrees_with_reverse_mode(metric, features):
 
     forward = jax.jvp(score, (x,), (v,))[1]
     np.testing.assert_allclose(forward, (jax.grad(score)(x) * v).sum(), rtol=1e-4, atol=1e-7)
-
-
-SHARDED = """
-import jax, jax.numpy as jnp, numpy as np
-from jax.sharding import Mesh, PartitionSpec as P
-from clusterjax import silhouette_score, tiles
-tiles.TILE_ELEMENTS = 100
-x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 60, 12)), jnp.float32)
-labels = jnp.arange(60) % 3
-def score(x):
-    return silhouette_score(x, labels, num_clusters=3)
-mesh = Mesh(np.array(jax.devices()), ("batch",))
-for f in (score, jax.grad(score)):
-    shared = jax.shard_map(lambda x: jax.vmap(f)(x), mesh=mesh, in_specs=P("batch"), out_specs=P("batch"))
-    np.testing.assert_allclose(jax.jit(shared)(x), jax.vmap(f)(x), rtol=1e-4, atol=1e-6)
-print(len(jax.devices()), "devices")
-"""
-
-
-def test_shards_of_several_devices():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    child = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
-    assert child.stdout == "4 devices\n", child.stderr
 
 
 def near_and_far(shift, features):
