@@ -21,11 +21,10 @@ from clusterjax.distances import (
     above_noise,
     cosine,
     euclidean,
-    gram_factors,
-    gram_squared,
     matmul,
     pairwise_distances,
     precomputed,
+    ratio,
     safe_sqrt,
     squared_euclidean,
     unit_rows,
@@ -39,6 +38,8 @@ from clusterjax.typing import Members, Sums
 # Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
 # to the root to the sums.
 TILE_ELEMENTS = 2**18
+# So many mean square radii of the tightest cluster away from the mean of all a point may lie before that costs digits.
+FAR = 32
 
 
 class Points(NamedTuple):
@@ -46,7 +47,6 @@ class Points(NamedTuple):
 
     Attributes:
         x: [n, d].
-        ids: [n], which points they are.
         w: [n, k], weights; None where each point is of one cluster or none.
         own: [n], `members`; None where the weights are soft.
         mass: [n], how much each point counts; None where it is in `w`, or each counts once.
@@ -54,7 +54,6 @@ class Points(NamedTuple):
     """
 
     x: jax.Array
-    ids: jax.Array
     w: jax.Array | None = None
     own: jax.Array | None = None
     mass: jax.Array | None = None
@@ -96,8 +95,8 @@ def distances_within(p: Partition) -> jax.Array:
         p = _whitened(p)
     if p.metric.func not in (euclidean, squared_euclidean) or p.x.shape[1] <= FEW or p.own is None:
         return pairwise_distances(p.x, metric=p.metric)
-    points, table = _anchored(p._replace(x=centred(p.x, p.w)), p.own)
-    squared = _apart(_squared(points, points, *_looked_up(table, points)), points, points)
+    points, table = _anchored(p._replace(x=centred(p.x, p.w)))
+    squared = _apart(_squared(points, points, *_looked_up(table, points)))
     return squared if p.metric.func is squared_euclidean else safe_sqrt(squared)
 
 
@@ -140,24 +139,56 @@ def _euclidean(p: Partition) -> Sums:
         return _any(p)
     p = p._replace(x=centred(p.x, p.w))
     if p.own is None:
-        return _over_pairs(_from_centre, _points(p), p.w.shape[1])
-    points, table = _anchored(p, p.own)
+        return _from_mean(p)
+    if _num_blocks(len(p.x)) == 1:
+        return _from_centroids(p)
+    # under shard_map the operands of a branch must all vary over the same devices: labels as the points do
+    either = p.x[0, 0] > 0
+    p = jax.tree.map(lambda a: jnp.where(either, a, a), p)
+    # a branch would keep for the backward pass what the other one needs, too
+    return jax.lax.cond(_is_compact(p), jax.checkpoint(_from_mean), jax.checkpoint(_from_centroids), p)
+
+
+def _is_compact(p: Partition) -> jax.Array:
+    """Whether no point lies so far out that distances from the mean would lose digits of the tightest cluster.
+
+    In units of its mean square radius, rounding leaves some 4 eps FAR of a squared distance.
+    """
+    if p.own is None:
+        return jnp.array(False)
+    c = centroids(p.x, p.w)
+    squared = jnp.square(p.x - c.at[p.own].get(mode="clip")).sum(1)
+    radius = ratio((p.w * squared[:, None]).sum(0), p.sizes)
+    return jnp.square(p.x).sum(1).max() <= FAR * jnp.where(p.sizes > 0, radius, jnp.inf).min()
+
+
+def _from_mean(p: Partition) -> Sums:
+    """Of points that are centred, one product a tile."""
+    points = _points(p)._replace(more=((p.x * p.x).sum(1),))
+
+    def tile(i: Points, j: Points) -> jax.Array:
+        (of_i,), (of_j,) = i.more, j.more
+        squared = of_i[:, None] + of_j[None, :] - 2 * matmul(i.x, j.x.T)
+        return safe_sqrt(above_noise(squared, of_j[None, :]))
+
+    return _over_pairs(tile, points, p.w.shape[1])
+
+
+def _from_centroids(p: Partition) -> Sums:
+    """Of points that are centred, with the digits of near clusters however far others are."""
+    points, table = _anchored(p)
     return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], table=table)
 
 
 def _points(p: Partition) -> Points:
-    return Points(p.x, jnp.arange(len(p.x)), p.w if p.own is None else None, p.own, p.mass)
+    return Points(p.x, p.w if p.own is None else None, p.own, p.mass)
 
 
-def _from_centre(i: Points, j: Points) -> jax.Array:
-    """Distances between points that are centred."""
-    return safe_sqrt(gram_squared(gram_factors(i.x)[0], gram_factors(j.x)[1]))
-
-
-def _anchored(p: Partition, own: Members) -> tuple[Points, jax.Array]:
+def _anchored(p: Partition) -> tuple[Points, jax.Array]:
     """Points that are centred, and the table, for `_squared`."""
-    rest, _, offsets = anchored(jax.lax.stop_gradient(p.x), jax.lax.stop_gradient(centroids(p.x, p.w)), own)
-    return _points(p)._replace(more=gram_factors(rest)), offsets
+    assert p.own is not None  # of soft weights nobody asks it
+    rest, _, offsets = anchored(jax.lax.stop_gradient(p.x), jax.lax.stop_gradient(centroids(p.x, p.w)), p.own)
+    return _points(p)._replace(more=(rest, (rest * rest).sum(1))), offsets
 
 
 def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Array:
@@ -166,9 +197,9 @@ def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Ar
     `|x_i - x_j|^2 = |u_i - u_j|^2 + P[own_i, j] + P[own_j, i]`: every term is as small as the two clusters and the way
     between them, so that no digits are lost to a third one far away. The gradient is that of the points themselves.
     """
-    left, right = i.more[0], j.more[1]
-    scale = right[None, :, -1] + jnp.abs(across) + jnp.abs(back)
-    return with_gradient(above_noise(matmul(left, right.T) + across + back, scale), i.x, j.x)
+    (rest_i, of_i), (rest_j, of_j) = i.more, j.more
+    squared = of_i[:, None] + of_j[None, :] - 2 * matmul(rest_i, rest_j.T) + across + back
+    return with_gradient(above_noise(squared, of_j[None, :] + jnp.abs(across) + jnp.abs(back)), i.x, j.x)
 
 
 def _any(p: Partition) -> Sums:
@@ -203,11 +234,10 @@ def _over_pairs(
         table: [k, n], for each cluster and point. No gradient goes through it.
     """
     n = len(points.x)
-    # an odd number of blocks, so that each is as far ahead of as many others as behind as many
-    count = -(-n // max(isqrt(TILE_ELEMENTS // max(width, 1)), 8)) // 2 * 2 + 1
+    count = _num_blocks(n, width)
     if count == 1:
         given = () if table is None else _looked_up(table, points)
-        return matmul(_apart(tile(points, points, *given), points, points), _weights(points, k))
+        return matmul(_apart(tile(points, points, *given)), _weights(points, k))
     size = -(-n // count)
     order = jnp.arange(n) if points.own is None else jnp.argsort(points.own, stable=True)
     # the last point again, of no cluster, until the blocks are full
@@ -223,9 +253,11 @@ def _over_pairs(
 
     def distances(i: Points, j: Points, at_i: jax.Array, at_j: jax.Array) -> jax.Array:
         if tables is None:
-            return _apart(tile(i, j), i, j)
-        across, back = tables.at[at_j, i.own].get(mode="clip"), tables.at[at_i, j.own].get(mode="clip").T
-        return _apart(tile(i, j, across, back), i, j)
+            found = tile(i, j)
+        else:
+            back = tables.at[at_i, j.own].get(mode="clip")
+            found = tile(i, j, tables.at[at_j, i.own].get(mode="clip"), back.T)
+        return _apart(found, at_i == at_j)
 
     distances = jax.checkpoint(distances, prevent_cse=False)
 
@@ -248,15 +280,21 @@ def _over_pairs(
     return sums.swapaxes(1, 2).reshape(-1, k)[jnp.argsort(order)]
 
 
+def _num_blocks(n: int, width: int = 1) -> int:
+    """An odd number of blocks, so that each is as far ahead of as many others as behind as many."""
+    return -(-n // max(isqrt(TILE_ELEMENTS // max(width, 1)), 8)) // 2 * 2 + 1
+
+
 def _looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
     """What a tile of all points with themselves takes from the table."""
     across = table.at[points.own].get(mode="clip")
     return across, across.T
 
 
-def _apart(distances: jax.Array, i: Points, j: Points) -> jax.Array:
-    """Distances, with 0 for a point to itself."""
-    return jnp.where(i.ids[:, None] == j.ids[None, :], 0, distances)
+def _apart(distances: jax.Array, same: jax.Array | bool = True) -> jax.Array:
+    """Distances between two blocks, with 0 for a point to itself where they are the same block."""
+    along = jnp.arange(len(distances))
+    return distances.at[along, along].set(jnp.where(same, 0, jnp.diagonal(distances)))
 
 
 def _weights(points: Points, k: int) -> jax.Array:

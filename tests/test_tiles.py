@@ -11,8 +11,13 @@ from oracles import distances as oracle
 
 from clusterjax import fewshot, losses, tiles
 from clusterjax.distances import mahalanobis, pairwise_distances, resolve
-from clusterjax.indices.silhouette import silhouette_score, silhouette_summary, simplified_silhouette_score
-from clusterjax.partition import Partition, members
+from clusterjax.indices.silhouette import (
+    silhouette_samples,
+    silhouette_score,
+    silhouette_summary,
+    simplified_silhouette_score,
+)
+from clusterjax.partition import Partition, centred, members, partition
 
 NAMES = ["euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev"]
 
@@ -198,6 +203,31 @@ def test_a_far_cluster_takes_nothing_from_the_near_ones(shift, features):
     near, of_near = x[:100], labels[:100]
     ours, alone = (jax.grad(silhouette_score)(a, b) for a, b in ((x, labels), (near, of_near)))
     np.testing.assert_allclose(150 * ours[:100], 100 * alone, rtol=2e-2, atol=2e-4)
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("shift", [0, 5, 7])  # far from the edge of what counts as compact, and at both of its sides
+def test_compact_points_are_measured_from_their_mean(shift):
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    x = (rng.normal(size=(300, 20)) + shift * np.eye(20)[labels] * 5).astype(np.float32)
+    p = partition(x, labels, None, None, resolve("euclidean"), 3)
+    assert bool(tiles._is_compact(p._replace(x=centred(p.x, p.w)))) == (shift < 7)
+    expected = sklearn.metrics.silhouette_samples(x.astype(float), labels)
+    np.testing.assert_allclose(silhouette_samples(x, labels), np.asarray(expected), atol=2e-6)
+    with jax.enable_x64(True):
+        exact = jax.grad(silhouette_score)(x.astype(float), labels)
+    np.testing.assert_allclose(jax.grad(silhouette_score)(x, labels), exact, atol=2e-6 * np.abs(exact).max() + 1e-7)
+
+
+def test_what_is_never_compact():
+    x, labels = points(30, 20), np.arange(30) % 3
+    for of in (np.where(labels[:, None] == 1, x[:1], x), np.where(np.arange(30)[:, None] == 5, np.nan, x)):
+        p = partition(of, labels, None, None, resolve("euclidean"), 3)  # duplicates, NaN
+        assert not tiles._is_compact(p._replace(x=centred(p.x, p.w)))
+    single = np.where(np.arange(30) == 7, 3, labels)
+    p = partition(x, single, None, None, resolve("euclidean"), 4)
+    assert not tiles._is_compact(p._replace(x=centred(p.x, p.w)))
 
 
 @pytest.mark.parametrize("features", [2, 20])
