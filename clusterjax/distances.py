@@ -19,7 +19,7 @@ from clusterjax.typing import Array, Distances, Metric, OtherPoints, Points
 
 # Rounding leaves up to 6 eps |x|^2 of the squared distance of a point to its duplicate, measured up to 2 000 features.
 NOISE = 8
-# Up to so many features a product is no faster than the differences.
+# Up to so many features distances come from the differences, which keeps every digit; at 8 the product would be faster.
 FEW = 8
 
 

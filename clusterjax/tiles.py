@@ -106,7 +106,7 @@ def _whitened(p: Partition) -> Partition:
 
 
 def _precomputed(p: Partition) -> Sums:
-    x = jnp.where(jnp.eye(len(p.x), dtype=bool), 0, p.x)
+    x = _apart(p.x)
     if p.own is None:
         return matmul(x, p.w)
     # not a product where it can be helped: 0 * inf would spoil every cluster
@@ -140,13 +140,13 @@ def _euclidean(p: Partition) -> Sums:
     p = p._replace(x=centred(p.x, p.w))
     if p.own is None:
         return _from_mean(p)
-    if _num_blocks(len(p.x)) == 1:
-        return _from_centroids(p)
     # under shard_map the operands of a branch must all vary over the same devices: labels as the points do
     either = p.x[0, 0] > 0
     p = jax.tree.map(lambda a: jnp.where(either, a, a), p)
-    # a branch would keep for the backward pass what the other one needs, too
-    return jax.lax.cond(_is_compact(p), jax.checkpoint(_from_mean), jax.checkpoint(_from_centroids), p)
+    branches = (_from_mean, _from_centroids)
+    if _num_blocks(len(p.x)) > 1:  # a branch would keep for the backward pass what the other one needs, too
+        branches = map(jax.checkpoint, branches)
+    return jax.lax.cond(_is_compact(p), *branches, p)
 
 
 def _is_compact(p: Partition) -> jax.Array:
@@ -154,12 +154,10 @@ def _is_compact(p: Partition) -> jax.Array:
 
     In units of its mean square radius, rounding leaves some 4 eps FAR of a squared distance.
     """
-    if p.own is None:
-        return jnp.array(False)
-    c = centroids(p.x, p.w)
-    squared = jnp.square(p.x - c.at[p.own].get(mode="clip")).sum(1)
-    radius = ratio((p.w * squared[:, None]).sum(0), p.sizes)
-    return jnp.square(p.x).sum(1).max() <= FAR * jnp.where(p.sizes > 0, radius, jnp.inf).min()
+    squared = (p.x * p.x).sum(1)
+    c = ratio(matmul(p.w.T, p.x), p.sizes[:, None])
+    radius = ratio(squared @ p.w, p.sizes) - (c * c).sum(1)
+    return squared.max() <= FAR * jnp.where(p.sizes > 0, radius, jnp.inf).min()
 
 
 def _from_mean(p: Partition) -> Sums:
@@ -237,7 +235,8 @@ def _over_pairs(
     count = _num_blocks(n, width)
     if count == 1:
         given = () if table is None else _looked_up(table, points)
-        return matmul(_apart(tile(points, points, *given)), _weights(points, k))
+        found = _apart(tile(points, points, *given))
+        return _tally(jnp.zeros_like(found, shape=(1, k, n)), found, points, 0)[0].T
     size = -(-n // count)
     order = jnp.arange(n) if points.own is None else jnp.argsort(points.own, stable=True)
     # the last point again, of no cluster, until the blocks are full
@@ -251,13 +250,16 @@ def _over_pairs(
     blocks = jax.tree.map(lambda a: a.reshape(count, size, *a.shape[1:]), blocks)
     tables = None if table is None else table.T[filled].reshape(count, size, k).swapaxes(1, 2)
 
+    along = jnp.arange(size)
+
     def distances(i: Points, j: Points, at_i: jax.Array, at_j: jax.Array) -> jax.Array:
         if tables is None:
             found = tile(i, j)
         else:
             back = tables.at[at_i, j.own].get(mode="clip")
             found = tile(i, j, tables.at[at_j, i.own].get(mode="clip"), back.T)
-        return _apart(found, at_i == at_j)
+        # points to themselves, where both blocks are the same one; a mask of the tile costs more than the diagonal
+        return found.at[along, along].set(jnp.where(at_i == at_j, 0, jnp.diagonal(found)))
 
     distances = jax.checkpoint(distances, prevent_cse=False)
 
@@ -271,7 +273,9 @@ def _over_pairs(
             sums = _tally(sums, found, i, at_j)
             return _tally(sums, jnp.where(offset == 0, 0, found).T, j, at_i), None
 
-        rolled = jax.tree.map(lambda a: jnp.roll(a, -offset, axis=0), blocks)
+        there = (jnp.arange(count) + offset) % count
+        # `jnp.roll` would put two copies side by side
+        rolled = jax.tree.map(lambda a: a.at[there].get(mode="clip", unique_indices=True), blocks)
         return jax.lax.scan(add, sums, (blocks, rolled, jnp.arange(count)))[0]
 
     ahead = jax.checkpoint(ahead, prevent_cse=False)
@@ -291,10 +295,9 @@ def _looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
     return across, across.T
 
 
-def _apart(distances: jax.Array, same: jax.Array | bool = True) -> jax.Array:
-    """Distances between two blocks, with 0 for a point to itself where they are the same block."""
-    along = jnp.arange(len(distances))
-    return distances.at[along, along].set(jnp.where(same, 0, jnp.diagonal(distances)))
+def _apart(distances: jax.Array) -> jax.Array:
+    """Distances between all points, with 0 for a point to itself."""
+    return jnp.where(jnp.eye(len(distances), dtype=bool), 0, distances)
 
 
 def _weights(points: Points, k: int) -> jax.Array:
@@ -304,7 +307,7 @@ def _weights(points: Points, k: int) -> jax.Array:
     return one_hot if points.mass is None else one_hot * points.mass[:, None]
 
 
-def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array) -> jax.Array:
+def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | int) -> jax.Array:
     """Add to the sums of the block `at`, whose points are the columns, what they receive from the rows' clusters."""
     k = sums.shape[1]
 
@@ -313,7 +316,7 @@ def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array) -
 
     def by_rows(sums: jax.Array, distances: jax.Array, rows: Points) -> jax.Array:
         given = distances if rows.mass is None else rows.mass[:, None] * distances
-        return sums.at[at, rows.own].add(given, mode="drop", indices_are_sorted=True)
+        return sums.at[at, rows.own].add(given, mode="drop")
 
     if rows.own is None:
         return by_product(sums, distances, rows)

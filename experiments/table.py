@@ -239,9 +239,10 @@ def tries() -> str:
 
 
 def benchmarks() -> str:
-    """A table for each file under `benchmarks/results/`, as measured."""
+    """A table for each file under `benchmarks/results/`, as measured; of shapes docs/results.md has a picture."""
     parts = []
-    for file in sorted((ROOT.parent / "benchmarks" / "results").glob("*.jsonl")):
+    files = sorted((ROOT.parent / "benchmarks" / "results").glob("*.jsonl"))
+    for file in (file for file in files if file.stem != "shapes"):
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         where = ("device", "jax")
         columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in where]
