@@ -29,9 +29,9 @@ without being written twice. Modules, each importing only from those before it:
     arguments     what a user passes, as arrays and static numbers, or refused in a sentence
     partition     the only label algebra: weights, centroids
     public        a public function made from its kernel, a formula on a partition
-    tiles         every unordered pair of points once: sums of distances by cluster, in blocks
+    tiles         every unordered pair of points once: sums and extremes of distances by cluster, in blocks
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
-                  and INDICES, which lists what there is
+                  Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
     losses        silhouette and its ratio form, prototypical, neighbourhood components
     fewshot       episodes, prototypes, accuracy with intervals
 """
@@ -44,6 +44,9 @@ from clusterjax.indices import (
     INDICES,
     Index,
     SilhouetteSummary,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    dunn_index,
     silhouette_samples,
     silhouette_score,
     silhouette_summary,
@@ -55,7 +58,10 @@ __all__ = [
     "INDICES",
     "Index",
     "SilhouetteSummary",
+    "calinski_harabasz_score",
+    "davies_bouldin_score",
     "distances",
+    "dunn_index",
     "fewshot",
     "losses",
     "pairwise_distances",

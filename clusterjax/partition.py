@@ -25,7 +25,7 @@ from clusterjax.distances import (
     squared_differences,
     squared_euclidean,
 )
-from clusterjax.typing import Array, Centroids, Labels, Mask, Members, Weights
+from clusterjax.typing import Array, Centroids, Flags, Labels, Mask, Members, Weights
 
 
 class Partition(NamedTuple):
@@ -61,7 +61,7 @@ def partition(
     """
     x = as_points(x)
     own = members(labels, where, num_clusters)
-    bad = (own == num_clusters) & _takes_part(labels, where)
+    bad = out_of_range(labels, where, num_clusters)
     if mass is not None:
         mass = jnp.asarray(mass, x.dtype)
         own = jnp.where(mass == 0, num_clusters, own)
@@ -81,6 +81,11 @@ def members(labels: Labels, where: Mask | None, num_clusters: int) -> Members:
     # compared in their own width: a larger one would wrap into range
     inside = _takes_part(labels, where) & (labels < jnp.asarray(num_clusters, labels.dtype))
     return jnp.where(inside, labels, 0).astype(jnp.int32) + jnp.where(inside, 0, num_clusters).astype(jnp.int32)
+
+
+def out_of_range(labels: Labels, where: Mask | None, num_clusters: int) -> Flags:
+    """Which labels take part and are not below `num_clusters`: only a trace can meet one, known ones are refused."""
+    return _takes_part(labels, where) & (members(labels, where, num_clusters) == num_clusters)
 
 
 def _takes_part(labels: Labels, where: Mask | None) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Every unordered pair of points once, a tile at a time: sums of distances by cluster, forward and backward.
+"""Every unordered pair of points once, a tile at a time: sums (forward and backward) and extremes by cluster.
 
 Distances are symmetric, so a tile of them between two blocks of points serves the points along both its sides, and half
 of all tiles need never be formed. Points lie sorted by cluster, so that what a cluster receives is a run of rows.
@@ -9,7 +9,8 @@ again when it is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isqrt
+from functools import partial
+from math import inf, isqrt
 from typing import NamedTuple
 
 import jax
@@ -40,6 +41,19 @@ from clusterjax.typing import Members, Sums
 TILE_ELEMENTS = 2**18
 # So many mean square radii of the tightest cluster away from the mean of all a point may lie before that costs digits.
 FAR = 32
+
+
+class Reduction(NamedTuple):
+    """How the distances to the members of a cluster become one number.
+
+    Attributes:
+        neutral: that of no members, which a point's distance to itself counts as.
+        tally: of results [blocks, k, block], the distances [rows, block], the rows' `Points` and a block, the results
+            with what the points of that block, the columns, receive from the rows' clusters.
+    """
+
+    neutral: float
+    tally: Callable[[jax.Array, jax.Array, Points, jax.Array | int], jax.Array]
 
 
 class Points(NamedTuple):
@@ -74,7 +88,32 @@ def distance_sums(p: Partition) -> Sums:
     Returns:
         [n, k]. Memory is O(n * block) forward and backward; O(n k d) work for squared_euclidean and cosine.
     """
-    return SUMS.get(p.metric.func, _any)(clean(p))
+    return SUMS.get(p.metric.func, _any_sums)(clean(p))
+
+
+def distance_extremes(p: Partition) -> tuple[jax.Array, jax.Array]:
+    """Smallest and largest distance from each point to the members of each cluster, itself apart.
+
+    `min_{j != i, y_j = k} d(x_i, x_j)` and `max_{j != i, y_j = k} d(x_i, x_j)`
+
+    No gradient goes through them: it is that of one pair of points, which `distance_between` has.
+
+    Args:
+        p: its metric is symmetric, its weights are hard.
+
+    Returns:
+        Two arrays [n, k]; of no members infinity and its negative. Memory is O(n * block).
+    """
+    p = jax.lax.stop_gradient(clean(p))
+    smallest, largest = EXTREMES.get(p.metric.func, _any)(p, (SMALLEST, LARGEST))
+    return smallest, largest
+
+
+def distance_between(p: Partition, i: jax.Array, j: jax.Array) -> jax.Array:
+    """The distance between two points, given by their rows: a scalar with a gradient."""
+    if p.metric.func is precomputed:
+        return p.x[i, j]
+    return p.metric(p.x[i][None], p.x[j][None])[0, 0]
 
 
 def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | None) -> jax.Array:
@@ -134,18 +173,18 @@ def _cosine(p: Partition) -> Sums:
     return jnp.where(zero, p.sizes[None, :] - zeros, of_units + zeros.sum(0, keepdims=True))
 
 
-def _euclidean(p: Partition) -> Sums:
+def _euclidean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
     if p.x.shape[1] <= FEW:  # from the differences themselves: even to centre would round
-        return _any(p)
+        return _any(p, reductions)
     p = p._replace(x=centred(p.x, p.w))
     if p.own is None:
-        return _from_mean(p)
+        return _from_mean(p, reductions)
     # under shard_map the operands of a branch must all vary over the same devices: labels as the points do
     either = p.x[0, 0] > 0
     p = jax.tree.map(lambda a: jnp.where(either, a, a), p)
-    branches = (_from_mean, _from_centroids)
+    branches = [partial(branch, reductions=reductions) for branch in (_from_mean, _from_centroids)]
     if _num_blocks(len(p.x)) > 1:  # a branch would keep for the backward pass what the other one needs, too
-        branches = map(jax.checkpoint, branches)
+        branches = [jax.checkpoint(branch) for branch in branches]
     return jax.lax.cond(_is_compact(p), *branches, p)
 
 
@@ -160,7 +199,7 @@ def _is_compact(p: Partition) -> jax.Array:
     return squared.max() <= FAR * jnp.where(p.sizes > 0, radius, jnp.inf).min()
 
 
-def _from_mean(p: Partition) -> Sums:
+def _from_mean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
     """Of points that are centred, one product a tile."""
     points = _points(p)._replace(more=((p.x * p.x).sum(1),))
 
@@ -169,13 +208,13 @@ def _from_mean(p: Partition) -> Sums:
         squared = of_i[:, None] + of_j[None, :] - 2 * matmul(i.x, j.x.T)
         return safe_sqrt(above_noise(squared, of_j[None, :]))
 
-    return _over_pairs(tile, points, p.w.shape[1])
+    return _over_pairs(tile, points, p.w.shape[1], reductions)
 
 
-def _from_centroids(p: Partition) -> Sums:
+def _from_centroids(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
     """Of points that are centred, with the digits of near clusters however far others are."""
     points, table = _anchored(p)
-    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], table=table)
+    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], reductions, table=table)
 
 
 def _points(p: Partition) -> Points:
@@ -200,19 +239,17 @@ def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Ar
     return with_gradient(above_noise(squared, of_j[None, :] + jnp.abs(across) + jnp.abs(back)), i.x, j.x)
 
 
-def _any(p: Partition) -> Sums:
+def _any(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
     # a function may hold an array [block, block, d] meanwhile
     width = 1 if p.metric.func is euclidean else p.x.shape[1]
-    return _over_pairs(lambda i, j: p.metric(i.x, j.x), _points(p), p.w.shape[1], width=width)
+    return _over_pairs(lambda i, j: p.metric(i.x, j.x), _points(p), p.w.shape[1], reductions, width=width)
 
 
-SUMS = {
-    precomputed: _precomputed,
-    squared_euclidean: _squared_euclidean,
-    cosine: _cosine,
-    euclidean: _euclidean,
-    whitened_euclidean: lambda p: _euclidean(_whitened(p)),
-}
+def _precomputed_extremes(p: Partition, _: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
+    own, k = p.own, p.w.shape[1]
+    assert own is not None  # of soft weights nobody asks it
+    smallest = jax.ops.segment_min(_apart(p.x, SMALLEST.neutral).T, own, k)
+    return smallest.T, jax.ops.segment_max(_apart(p.x, LARGEST.neutral).T, own, k).T
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -220,14 +257,21 @@ SUMS = {
 
 
 def _over_pairs(
-    tile: Callable[..., jax.Array], points: Points, k: int, *, width: int = 1, table: jax.Array | None = None
-) -> Sums:
-    """`distance_sums` for distances that `tile(i, j)` gives between two blocks, each unordered pair of blocks once.
+    tile: Callable[..., jax.Array],
+    points: Points,
+    k: int,
+    reductions: tuple[Reduction, ...],
+    *,
+    width: int = 1,
+    table: jax.Array | None = None,
+) -> tuple[jax.Array, ...]:
+    """What the distances from each point to the members of each cluster come to, [n, k] for each reduction.
 
     Args:
         tile: distances [block, block]; with a table `tile(i, j, table[own_i, j], table[own_j, i])`.
         points: all of them.
         k: clusters.
+        reductions: what becomes of the distances, each of which is formed once for all of them.
         width: numbers held for each pair meanwhile.
         table: [k, n], for each cluster and point. No gradient goes through it.
     """
@@ -235,8 +279,11 @@ def _over_pairs(
     count = _num_blocks(n, width)
     if count == 1:
         given = () if table is None else _looked_up(table, points)
-        found = _apart(tile(points, points, *given))
-        return _tally(jnp.zeros_like(found, shape=(1, k, n)), found, points, 0)[0].T
+        found = tile(points, points, *given)
+        nothing = [jnp.full_like(found, r.neutral, shape=(1, k, n)) for r in reductions]
+        return tuple(
+            r.tally(none, _apart(found, r.neutral), points, 0)[0].T for r, none in zip(reductions, nothing, strict=True)
+        )
     size = -(-n // count)
     order = jnp.arange(n) if points.own is None else jnp.argsort(points.own, stable=True)
     # the last point again, of no cluster, until the blocks are full
@@ -252,36 +299,40 @@ def _over_pairs(
 
     along = jnp.arange(size)
 
-    def distances(i: Points, j: Points, at_i: jax.Array, at_j: jax.Array) -> jax.Array:
+    def distances(i: Points, j: Points, at_i: jax.Array, at_j: jax.Array) -> list[jax.Array]:
         if tables is None:
             found = tile(i, j)
         else:
             back = tables.at[at_i, j.own].get(mode="clip")
             found = tile(i, j, tables.at[at_j, i.own].get(mode="clip"), back.T)
         # points to themselves, where both blocks are the same one; a mask of the tile costs more than the diagonal
-        return found.at[along, along].set(jnp.where(at_i == at_j, 0, jnp.diagonal(found)))
+        itself = jnp.diagonal(found)
+        return [found.at[along, along].set(jnp.where(at_i == at_j, r.neutral, itself)) for r in reductions]
 
     distances = jax.checkpoint(distances, prevent_cse=False)
 
-    def ahead(sums: jax.Array, offset: jax.Array) -> jax.Array:
+    def ahead(results: tuple[jax.Array, ...], offset: jax.Array) -> tuple[jax.Array, ...]:
         """All tiles between a block and the one that is so many places ahead of it, in a circle."""
 
-        def add(sums: jax.Array, pair: tuple[Points, Points, jax.Array]) -> tuple[jax.Array, None]:
+        def add(results: tuple[jax.Array, ...], pair: tuple[Points, Points, jax.Array]):
             i, j, at_i = pair
             at_j = (at_i + offset) % count
-            found = distances(i, j, at_i, at_j)
-            sums = _tally(sums, found, i, at_j)
-            return _tally(sums, jnp.where(offset == 0, 0, found).T, j, at_i), None
+            tallied = []
+            for r, result, found in zip(reductions, results, distances(i, j, at_i, at_j), strict=True):
+                ahead = r.tally(result, found, i, at_j)
+                tallied.append(r.tally(ahead, jnp.where(offset == 0, r.neutral, found).T, j, at_i))
+            return tuple(tallied), None
 
         there = (jnp.arange(count) + offset) % count
         # `jnp.roll` would put two copies side by side
         rolled = jax.tree.map(lambda a: a.at[there].get(mode="clip", unique_indices=True), blocks)
-        return jax.lax.scan(add, sums, (blocks, rolled, jnp.arange(count)))[0]
+        return jax.lax.scan(add, results, (blocks, rolled, jnp.arange(count)))[0]
 
     ahead = jax.checkpoint(ahead, prevent_cse=False)
-    zero = jnp.broadcast_to(jnp.zeros_like(points.x[0, 0]), (count, k, size))
-    sums = jax.lax.scan(lambda sums, o: (ahead(sums, o), None), zero, jnp.arange(count // 2 + 1))[0]
-    return sums.swapaxes(1, 2).reshape(-1, k)[jnp.argsort(order)]
+    one = points.x[0, 0]
+    start = tuple(jnp.broadcast_to(jnp.full_like(one, r.neutral), (count, k, size)) for r in reductions)
+    results = jax.lax.scan(lambda results, o: (ahead(results, o), None), start, jnp.arange(count // 2 + 1))[0]
+    return tuple(result.swapaxes(1, 2).reshape(-1, k)[jnp.argsort(order)] for result in results)
 
 
 def _num_blocks(n: int, width: int = 1) -> int:
@@ -295,9 +346,9 @@ def _looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
     return across, across.T
 
 
-def _apart(distances: jax.Array) -> jax.Array:
-    """Distances between all points, with 0 for a point to itself."""
-    return jnp.where(jnp.eye(len(distances), dtype=bool), 0, distances)
+def _apart(distances: jax.Array, neutral: float = 0) -> jax.Array:
+    """Distances between all points, with what counts for nothing for a point to itself."""
+    return jnp.where(jnp.eye(len(distances), dtype=bool), neutral, distances)
 
 
 def _weights(points: Points, k: int) -> jax.Array:
@@ -307,8 +358,7 @@ def _weights(points: Points, k: int) -> jax.Array:
     return one_hot if points.mass is None else one_hot * points.mass[:, None]
 
 
-def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | int) -> jax.Array:
-    """Add to the sums of the block `at`, whose points are the columns, what they receive from the rows' clusters."""
+def _added(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | int) -> jax.Array:
     k = sums.shape[1]
 
     def by_product(sums: jax.Array, distances: jax.Array, rows: Points) -> jax.Array:
@@ -322,3 +372,40 @@ def _tally(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | 
         return by_product(sums, distances, rows)
     # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
     return jax.lax.platform_dependent(sums, distances, rows, cpu=by_rows, default=by_product)
+
+
+def _smallest(smallest: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | int) -> jax.Array:
+    return smallest.at[at, rows.own].min(distances, mode="drop")
+
+
+def _largest(largest: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | int) -> jax.Array:
+    return largest.at[at, rows.own].max(distances, mode="drop")
+
+
+SUM, SMALLEST, LARGEST = Reduction(0, _added), Reduction(inf, _smallest), Reduction(-inf, _largest)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is special to a metric; any other is visited as it is
+
+
+def _any_sums(p: Partition) -> Sums:
+    return _any(p, (SUM,))[0]
+
+
+def _euclidean_sums(p: Partition) -> Sums:
+    return _euclidean(p, (SUM,))[0]
+
+
+SUMS = {
+    precomputed: _precomputed,
+    squared_euclidean: _squared_euclidean,
+    cosine: _cosine,
+    euclidean: _euclidean_sums,
+    whitened_euclidean: lambda p: _euclidean_sums(_whitened(p)),
+}
+EXTREMES = {
+    precomputed: _precomputed_extremes,
+    euclidean: _euclidean,
+    whitened_euclidean: lambda p, reductions: _euclidean(_whitened(p), reductions),
+}

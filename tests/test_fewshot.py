@@ -459,6 +459,29 @@ def test_traced_groups_draw_what_known_ones_do():
     assert_array_equal(traced.query, fewshot.sample_episodes(KEY, labels, groups=groups, **DRAW).query)
 
 
+@pytest.mark.parametrize("replacement", [True, False])
+def test_traced_labels_out_of_range_draw_nothing(replacement):
+    labels = equal_classes(6, 10)
+    x = np.ones((len(labels), 2), np.float32)
+
+    @jax.jit
+    def run(labels):
+        known = {**DRAW, "replacement": replacement, "num_clusters": 6}
+        episodes = fewshot.sample_episodes(KEY, labels, **known)
+        return episodes, fewshot.evaluate(KEY, x, labels, **known), fewshot.prototypes(x, labels, num_clusters=6)
+
+    episodes, result, means = run(labels)
+    assert (episodes.query >= 0).all()
+    assert np.isfinite(result.accuracy).all()
+    assert np.isfinite(means).all()
+    labels[0] = 6
+    episodes, result, means = run(labels)
+    assert (episodes.support == -1).all()
+    assert (episodes.query == -1).all()
+    assert np.isnan(result.accuracy).all()
+    assert np.isnan(means).all()
+
+
 @pytest.mark.parametrize("way", [1, 3])
 @pytest.mark.parametrize("change", [{}, {"num_clusters": 4}, {"replacement": False}, {"groups": np.zeros(0, int)}])
 @pytest.mark.parametrize("compiled", [False, True])

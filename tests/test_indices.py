@@ -1,12 +1,16 @@
 """The registry: what it says of an index is so."""
 
 import inspect
+import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from clusterjax import INDICES, indices
+
+VALUES = Path(__file__).parent / "values"
 
 
 def data(spread):
@@ -28,7 +32,7 @@ def test_every_score_is_listed_or_takes_weights_for_labels():
 
 @every
 def test_its_direction_and_range(index):
-    tight, loose, labels = data(0.1)[0], data(3.0)[0], data(1.0)[1]
+    (tight, labels), (loose, _) = data(0.1), data(1.0)
     shuffled = np.random.default_rng(1).permutation(labels)
     good, fair, bad = (float(index.function(x, of)) for x, of in ((tight, labels), (loose, labels), (loose, shuffled)))
     assert (good > fair > bad) if index.higher_is_better else (good < fair < bad)
@@ -53,6 +57,21 @@ def test_it_equals_what_it_says_of_scikit_learn(index):
         package, name = other.split(":")
         if package == "sklearn":
             np.testing.assert_allclose(index.function(x, labels), getattr(sklearn.metrics, name)(x, labels), rtol=1e-5)
+
+
+@every
+@pytest.mark.parametrize("name", ["iris", "ruspini", "awkward"])
+def test_it_equals_what_it_says_of_r(index, name):
+    values = json.loads((VALUES / f"{name}.json").read_text())
+    x, tolerance = np.array(values["x"]), {"NbClust": 6e-5}
+    of_r = [other.split(":") for other in index.equals if other.split(":")[0] in ("clusterCrit", "fpc", "NbClust")]
+    for package, theirs in of_r:
+        found = {part: values[package][part][theirs.lower()] for part in values[package]}
+        assert len(found) >= 4
+        for part, expected in found.items():
+            if expected is not None:
+                ours = index.function(x, np.array(values["partitions"][part]))
+                np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=tolerance.get(package, 0))
 
 
 @every

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_integers, as_labels
 from clusterjax.distances import is_traced
-from clusterjax.partition import members
+from clusterjax.partition import members, out_of_range
 from clusterjax.typing import Array
 
 
@@ -67,7 +67,8 @@ def sample_episodes(
         where: [n], False takes no part.
 
     Returns:
-        Episodes. Where traced labels turn out to have too few classes or drawings, rows are -1.
+        Episodes. Where traced labels turn out to have too few classes or drawings, rows are -1; where one is out of
+        range, all of them.
 
     Raises:
         TypeError: a count or groups that are not integers.
@@ -160,6 +161,7 @@ def sample(
     key, labels, groups, where, way, shot, queries, num_episodes, replacement, num_clusters
 ) -> tuple[jax.Array, jax.Array]:
     """Rows of the support [num_episodes, way, shot] and of the queries [num_episodes, way, queries]."""
+    bad = out_of_range(labels, where, num_clusters).any()
     labels = members(labels, where, num_clusters)
     if groups is not None:
         labels = members(labels, groups >= 0, num_clusters)
@@ -167,6 +169,7 @@ def sample(
         rows = _sample_independent(key, labels, groups, way, shot + queries, num_episodes, num_clusters)
     else:
         rows = _sample_disjoint(key, labels, way, shot + queries, num_episodes, num_clusters)
+    rows = jnp.where(bad, -1, rows)
     return rows[..., :shot], rows[..., shot:]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from clusterjax.arguments import as_data, as_labels
 from clusterjax.distances import as_points, precomputed, resolve
 from clusterjax.fewshot.episodes import Episodes, sample_episodes
-from clusterjax.partition import members
+from clusterjax.partition import members, out_of_range
 from clusterjax.tiles import distances_to
 from clusterjax.typing import Metric
 
@@ -61,6 +61,7 @@ def prototypes(
 
     Returns:
         [num_clusters, d]; a class without members has no mean and its row is NaN. A NaN spoils its own class only.
+        Where a traced label turns out to be out of range, all rows are NaN.
 
     Raises:
         ValueError: a label is not below `num_clusters`, or the labels are traced and `num_clusters` is missing.
@@ -225,7 +226,8 @@ def _prototypes(x, labels, where, num_clusters):
 
     # Averaging deviations keeps the digits of data far from the origin: first those from the class's own largest value,
     # then those from the mean that this gives, so that the sum stays small however many rows there are.
-    return mean_around(mean_around(jax.ops.segment_max(jax.lax.stop_gradient(x), ids, num_clusters)))
+    means = mean_around(mean_around(jax.ops.segment_max(jax.lax.stop_gradient(x), ids, num_clusters)))
+    return jnp.where(out_of_range(labels, where, num_clusters).any(), jnp.nan, means)
 
 
 @jax.jit

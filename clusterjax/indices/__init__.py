@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 
 import jax
 
+from clusterjax.indices.dunn import dunn_index
+from clusterjax.indices.scatter import calinski_harabasz_score, davies_bouldin_score
 from clusterjax.indices.silhouette import (
     SilhouetteSummary,
     silhouette_samples,
@@ -56,7 +58,8 @@ _ALL = (
         cost="n^2 d",
         differentiable=True,
         reference="Rousseeuw (1987)",
-        equals=("sklearn:silhouette_score", "cluster:silhouette", "clusterCrit:Silhouette", "NbClust:silhouette"),
+        # not clusterCrit, the mean over clusters (average="macro"), nor NbClust, where a singleton has 1
+        equals=("sklearn:silhouette_score", "cluster:silhouette"),
     ),
     Index(
         name="simplified_silhouette",
@@ -69,6 +72,39 @@ _ALL = (
         reference="Hruschka, de Castro, Campello (2004)",
         equals=(),
     ),
+    Index(
+        name="calinski_harabasz",
+        function=calinski_harabasz_score,
+        higher_is_better=True,
+        range=(0.0, float("inf")),
+        rule="largest",
+        cost="n d",
+        differentiable=True,
+        reference="Calinski and Harabasz (1974)",
+        equals=("sklearn:calinski_harabasz_score", "clusterCrit:Calinski_Harabasz", "fpc:ch", "NbClust:ch"),
+    ),
+    Index(
+        name="davies_bouldin",
+        function=davies_bouldin_score,
+        higher_is_better=False,
+        range=(0.0, float("inf")),
+        rule="smallest",
+        cost="n d + k^2 d",
+        differentiable=True,
+        reference="Davies and Bouldin (1979)",
+        equals=("sklearn:davies_bouldin_score", "clusterCrit:Davies_Bouldin"),
+    ),
+    Index(
+        name="dunn",
+        function=dunn_index,
+        higher_is_better=True,
+        range=(0.0, float("inf")),
+        rule="largest",
+        cost="n^2 d",
+        differentiable=True,
+        reference="Dunn (1974)",
+        equals=("clusterCrit:Dunn", "clusterCrit:GDI11", "fpc:dunn", "NbClust:dunn"),
+    ),
 )
 INDICES = {index.name: index for index in _ALL}
 """Every index by its name."""
@@ -77,6 +113,9 @@ __all__ = [
     "INDICES",
     "Index",
     "SilhouetteSummary",
+    "calinski_harabasz_score",
+    "davies_bouldin_score",
+    "dunn_index",
     "silhouette_samples",
     "silhouette_score",
     "silhouette_summary",

@@ -1,0 +1,96 @@
+"""Indices of scatter: how far points lie from the centroid of their cluster, and centroids from each other."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import jax
+import jax.numpy as jnp
+
+from clusterjax.distances import above_noise, ratio, row_minimum, safe_sqrt
+from clusterjax.indices.silhouette import comparable
+from clusterjax.partition import Partition, centroids, present_mean, scaled
+from clusterjax.public import public
+from clusterjax.typing import Centroids, Clustered, Scalar, Scores
+
+
+@public(needs=comparable, points_for="scatter is around means of points")
+def calinski_harabasz_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
+    """Calinski-Harabasz index, the variance ratio: scatter between clusters over scatter within them.
+
+    `(B / (k - 1)) / (W / (n - k))`, with `B = sum_k n_k |c_k - c|^2`, c the mean of all, and
+    `W = sum_i |x_i - c_own(i)|^2`; k counts the clusters that have members.
+
+    Returns:
+        A scalar >= 0, larger is better; 1 where every point is at its centroid. NaN when traced labels turn out to have
+        fewer than 2 clusters, none of 2 points, or to be out of range. NaN in, NaN out.
+
+    Raises:
+        ValueError: fewer than 2 clusters or only singletons.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0]])
+        >>> round(float(calinski_harabasz_score(x, jnp.array([0, 0, 1, 1]))), 4)
+        16.2
+
+    Source: Calinski and Harabasz, A dendrite method for cluster analysis (1974).
+    """
+    p = scaled(p)[0]
+    c, squared = _around_centroids(p)
+    within = (p.w.sum(1) * squared).sum()
+    between = (p.sizes * jnp.square(c - present_mean(p.x, p.w)).sum(1)).sum()
+    n, k = p.sizes.sum(), (p.sizes > 0).sum(dtype=p.x.dtype)
+    score = ratio(between * (n - k), within * (k - 1))
+    return jnp.where(_comparable(p), jnp.where(within == 0, 1, score), jnp.nan)
+
+
+@public(needs=comparable, points_for="scatter is around means of points")
+def davies_bouldin_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
+    """Davies-Bouldin index: how much each cluster overlaps the one that it is most like.
+
+    `mean over k of max over l != k of (s_k + s_l) / |c_k - c_l|`, with s_k the mean distance from the members of k to
+    its centroid c_k.
+
+    Returns:
+        A scalar >= 0, smaller is better. A singleton has s = 0. Two clusters with one centroid are not compared; where
+        nothing is left to compare, or every point is at its centroid, it is 0. NaN when traced labels turn out to have
+        fewer than 2 clusters, none of 2 points, or to be out of range. NaN in, NaN out. Its gradient goes through the
+        one cluster that each is most like.
+
+    Raises:
+        ValueError: fewer than 2 clusters or only singletons.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0]])
+        >>> round(float(davies_bouldin_score(x, jnp.array([0, 0, 1, 1]))), 4)
+        0.3333
+
+    Source: Davies and Bouldin, A cluster separation measure (1979).
+    """
+    p = scaled(p)[0]
+    c, squared = _around_centroids(p)
+    spread = ratio(safe_sqrt(squared) @ p.w, p.sizes)
+    # from the differences, a row at a time: a third centroid far away takes no digits
+    apart = jax.lax.map(lambda one: safe_sqrt(jnp.square(c - one[None, :]).sum(1)), c)
+    present = p.sizes > 0
+    compared = present[:, None] & present[None, :] & ~jnp.eye(len(c), dtype=bool)
+    likeness = ratio(spread[:, None] + spread[None, :], apart)
+    most = -row_minimum(jnp.where(compared, -likeness, 0))
+    return jnp.where(_comparable(p), ratio(most.sum(), present.sum(dtype=most.dtype)), jnp.nan)
+
+
+def _around_centroids(p: Partition) -> tuple[Centroids, Scores]:
+    """Centroids, and the squared distance from each point to its own; 0 where that is the rounding of a mean."""
+    c = centroids(p.x, p.w)
+    mean = jax.lax.stop_gradient(present_mean(p.x, p.w))
+    assert p.own is not None  # labels are hard
+    squared = jnp.square(p.x - c.at[p.own].get(mode="clip")).sum(1)
+    scale = jnp.square(p.x - mean).sum(1)
+    return c, above_noise(squared, jnp.finfo(scale.dtype).eps * scale)
+
+
+def _comparable(p: Partition) -> jax.Array:
+    """What `comparable` asks for, in a trace."""
+    return ((p.sizes > 0).sum() > 1) & (p.sizes > 1).any()
