@@ -327,8 +327,9 @@ DISTANCES = {
 
 @pytest.mark.parametrize("metric", DISTANCES, ids=["euclidean", "cosine", "manhattan", "own"])
 def test_noise_goes_where_the_nearest_point_is(metric, monkeypatch):
-    x, labels = rings()
-    kept = np.arange(150) % 7 != 3
+    x, labels = rings(80)
+    x, labels = np.concatenate([x, x]), np.concatenate([labels, np.where(labels < 0, -1, 1 - labels)])  # ties
+    kept = np.arange(160) % 7 != 3
     expected = nearest_by_loops(x.astype(float), labels, kept, DISTANCES[metric])
     spoilt = np.where(kept[:, None], x, np.nan)
     monkeypatch.setattr(noise, "TILE_ELEMENTS", 200)  # several blocks either way
