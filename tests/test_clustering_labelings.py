@@ -70,7 +70,7 @@ def test_canonical_labels_by_a_loop(labels):
     assert canonical_labels(labels).tolist() == [ids.index(a) if a >= 0 else -1 for a in labels]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(-1, 3), st.integers(-1, 3)), min_size=1, max_size=12))
 def test_no_other_numbering_agrees_at_more_points(pairs):
     old, new = np.array(pairs).T
@@ -299,13 +299,6 @@ def test_the_next_id_is_found_where_labels_are_known():
     assert traced(jnp.array([-1, 0, -1]), num_clusters=4).tolist() == [4, 0, 5]
     with pytest.raises(ValueError, match="pass num_clusters="):
         jax.jit(noise_as_cluster)(jnp.array([0]))
-
-
-def test_a_singleton_of_noise_scores_nothing():
-    x, labels = blobs(), np.arange(60) % 3 - 1
-    samples = np.asarray(clusterjax.silhouette_samples(x, noise_as_singletons(labels)))
-    assert (samples[labels < 0] == 0).all()
-    assert (samples[labels >= 0] != 0).all()
 
 
 def nearest_by_loops(x, labels, taking_part, distance):

@@ -144,10 +144,11 @@ def clara(
 
     Examples:
         >>> import jax
-        >>> x = jax.random.normal(jax.random.key(0), (1000, 2)) + 20 * (jax.numpy.arange(1000) % 3)[:, None]
-        >>> result = clara(jax.random.key(1), x, 3)
-        >>> jax.numpy.bincount(result.labels).tolist()
-        [334, 333, 333]
+        >>> import numpy as np
+        >>> x = np.arange(1000.0)[:, None] % 10  # 0 to 9, a hundred times each
+        >>> result = clara(jax.random.key(0), x, 2)
+        >>> sorted(x[result.medoids, 0].tolist()), round(float(result.objective), 4)
+        ([2.0, 7.0], 1.2)
 
     Source: Kaufman and Rousseeuw, Finding groups in data (1990), chapter 3.
     """
@@ -161,7 +162,7 @@ def clara(
     if size < k:
         raise ValueError(f"sample_size must be at least num_clusters={k}, not {size}")
     num_samples, most = as_count(num_samples, "num_samples"), as_count(max_iterations, "max_iterations")
-    return _clara(key, data, mask, resolved, most, k, num_samples, min(size, len(data)))
+    return _clara(key, data, mask, resolved, most, num_samples, k, min(size, len(data)))
 
 
 def _checked(
@@ -213,14 +214,14 @@ def _kmedoids(x, where, weights, first, metric, max_iterations, num_clusters) ->
     return _result(labels, nearest, mass, medoids, swaps, converged)
 
 
-@partial(jax.jit, static_argnames=("num_clusters", "num_samples", "size"))
-def _clara(key, x, where, metric, max_iterations, num_clusters, num_samples, size) -> KMedoidsResult:
+@partial(jax.jit, static_argnames=("num_clusters", "size"))
+def _clara(key, x, where, metric, max_iterations, num_samples, num_clusters, size) -> KMedoidsResult:
     x = as_points(x)
     present = jnp.asarray(_present(len(x), where, None))
     mass = present.astype(x.dtype)
     x = clean(Partition(x, mass[:, None], None, None, metric)).x
 
-    def better(best: KMedoidsResult, i: jax.Array) -> tuple[KMedoidsResult, None]:
+    def better(i: jax.Array, best: KMedoidsResult) -> KMedoidsResult:
         # in 32 bits, whatever those of the data: another width would draw other samples
         draw = jax.random.uniform(jax.random.fold_in(key, i), mass.shape, jnp.float32)
         draw = jnp.where(present, draw, 2)
@@ -232,12 +233,12 @@ def _clara(key, x, where, metric, max_iterations, num_clusters, num_samples, siz
         labels, nearest = _nearest_in_blocks(x, x[medoids], metric)
         result = _result(labels, nearest, mass, medoids, swaps, converged)
         closer = ~(result.objective >= best.objective)  # the first whatever it is: there is NaN to beat
-        return jax.tree.map(lambda a, b: jnp.where(closer, a, b), result, best), None
+        return jax.tree.map(lambda a, b: jnp.where(closer, a, b), result, best)
 
     none = jnp.full(num_clusters, len(x), jnp.int32)
     labels = jnp.full(len(x), -1, jnp.int32)
     start = KMedoidsResult(labels, none, jnp.full((), jnp.nan, x.dtype), jnp.zeros((), jnp.int32), jnp.array(False))
-    return jax.lax.scan(better, start, jnp.arange(num_samples))[0]
+    return jax.lax.fori_loop(0, num_samples, better, start)
 
 
 def _search(
@@ -278,7 +279,7 @@ def _build(distances: jax.Array, mass: jax.Array, k: int) -> jax.Array:
         def saved(columns: jax.Array) -> jax.Array:
             # of the first there is nothing to be nearer than
             gain = jnp.where(i == 0, -columns, jnp.maximum(nearest[:, None] - columns, 0))
-            return matmul(mass[None, :], gain)[0]
+            return (mass[:, None] * gain).sum(0)
 
         gain = _by_candidates(saved, distances)
         medoid = jnp.where(chosen | (mass == 0), -jnp.inf, gain).argmax().astype(jnp.int32)
@@ -301,7 +302,7 @@ def _best_swap(distances: jax.Array, mass: jax.Array, medoids: jax.Array) -> tup
 
     def cost(columns: jax.Array) -> jax.Array:
         """[k, block], of each medoid that may go."""
-        shared = matmul(mass[None, :], jnp.minimum(columns - d1[:, None], 0))
+        shared = (mass[:, None] * jnp.minimum(columns - d1[:, None], 0)).sum(0, keepdims=True)
         of_own = mass[:, None] * (jnp.clip(columns, d1[:, None], d2[:, None]) - d1[:, None])
         return shared + _sum_by_cluster(of_own, own, k)
 
@@ -327,6 +328,8 @@ def _by_candidates(f: Any, distances: jax.Array) -> jax.Array:
     n = len(distances)
     size = min(n, max(TILE_ELEMENTS // n, 8))
     count = -(-n // size)
+    if count == 1:
+        return f(distances)
     starts = jnp.minimum(jnp.arange(count) * size, n - size)  # the last block may repeat some of the one before
     found = jax.lax.map(lambda start: f(jax.lax.dynamic_slice_in_dim(distances, start, size, 1)), starts)
     found = jnp.moveaxis(found, 0, -2)
