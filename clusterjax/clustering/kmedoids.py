@@ -207,11 +207,17 @@ def _kmedoids(x, where, weights, first, metric, max_iterations, num_clusters) ->
     x = as_points(x)
     mass = jnp.asarray(_present(len(x), where, weights)).astype(x.dtype)
     mass = mass if weights is None else jnp.where(mass > 0, jnp.asarray(weights, x.dtype), 0)
-    x = clean(Partition(x, mass[:, None], None, None, metric)).x
+    x = _cleaned(x, where, weights, mass, metric)
     distances = pairwise_distances(x, metric=metric)
     medoids, swaps, converged = _search(distances, mass, first, max_iterations, num_clusters)
     labels, nearest = _nearest(distances[medoids].T)
     return _result(labels, nearest, mass, medoids, swaps, converged)
+
+
+def _cleaned(x: jax.Array, where: Mask | None, weights: Array | None, mass: jax.Array, metric: Partial) -> jax.Array:
+    """With rows that take no part replaced; where all do, what there is to know is a constant that XLA would fold."""
+    all_do = where is None and weights is None
+    return x if all_do else clean(Partition(x, mass[:, None], None, None, metric)).x
 
 
 @partial(jax.jit, static_argnames=("num_clusters", "size"))
@@ -219,7 +225,7 @@ def _clara(key, x, where, metric, max_iterations, num_samples, num_clusters, siz
     x = as_points(x)
     present = jnp.asarray(_present(len(x), where, None))
     mass = present.astype(x.dtype)
-    x = clean(Partition(x, mass[:, None], None, None, metric)).x
+    x = _cleaned(x, where, None, mass, metric)
 
     def better(i: jax.Array, best: KMedoidsResult) -> KMedoidsResult:
         # in 32 bits, whatever those of the data: another width would draw other samples
