@@ -83,7 +83,7 @@ def test_a_corner_is_found_whichever_way_the_curve_runs(method, mirror, flip, sc
 @pytest.mark.parametrize("method", ["knee", "chord"])
 def test_uneven_ks(method):
     ks = np.array([2, 3, 5, 8, 12, 20, 40])
-    # in units of both ranges the slope of 1 / k^2 is -1 at k^3 = 2 * 38 / 0.2494, k = 6.7; of 5 and 8 the latter is higher
+    # in units of both ranges the slope of 1 / k^2 is -1 at k^3 = 2 * 38 / 0.2494, k = 6.7; 8 is higher above the chord
     assert elbow(ks, 1 / ks**2, method=method).k == 8
 
 
