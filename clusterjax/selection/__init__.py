@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from clusterjax.selection.gap import GapResult, gap_statistic
 from clusterjax.selection.rules import Elbow, elbow, max_se
+from clusterjax.selection.sweep import Suggestion, SweepResult, suggest_k, sweep_k
 
-__all__ = ["Elbow", "elbow", "max_se"]
+__all__ = [
+    "Elbow",
+    "GapResult",
+    "Suggestion",
+    "SweepResult",
+    "elbow",
+    "gap_statistic",
+    "max_se",
+    "suggest_k",
+    "sweep_k",
+]
