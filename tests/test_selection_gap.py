@@ -4,13 +4,15 @@ import json
 import warnings
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from clusterjax.selection import gap_statistic, max_se
+from clusterjax.selection import gap, gap_statistic, max_se
 from clusterjax.selection.candidates import groups
 from clusterjax.selection.gap import gap_curve
 
@@ -64,33 +66,53 @@ def test_r_agrees_within_the_error_of_both_simulations(data, r_reference, refere
         assert max_se(ours.gap, ours.standard_error) == 4
 
 
-@pytest.mark.parametrize(
-    ("power", "weighting", "logarithm", "metric"),
-    [(2, None, False, "euclidean"), (1, "weighted", True, "euclidean"), (2, "weighted", True, "cosine")],
-)
-def test_w_is_its_definition_whatever_masked_rows_hold(power, weighting, logarithm, metric):
-    x = 1000 * blobs(d=3) + np.float32([5e4, 0, 3e4]) * (metric == "euclidean")
+@pytest.mark.parametrize(("power", "weighting", "logarithm"), [(2, None, False), (1, "weighted", True)])
+def test_w_is_its_definition_whatever_masked_rows_hold(power, weighting, logarithm):
+    x = 1000 * blobs(d=3) + np.float32([5e4, 0, 3e4])
     kept = np.arange(45) % 4 != 1
     spoilt = np.where(kept[:, None], x, np.nan).astype(np.float32)
     of = partial(
         gap_statistic, jax.random.key(0), max_clusters=3, num_references=4, num_restarts=1, power=power,
-        weighting=weighting, logarithm=logarithm, metric=metric,
+        weighting=weighting, logarithm=logarithm,
     )  # fmt: skip
     ours = of(spoilt, where=kept)
     assert_array_equal(ours.labels[:, ~kept], -1)
     assert [len(set(np.asarray(one)[kept].tolist())) for one in ours.labels] == [1, 2, 3]
-    rows = x[kept] / np.linalg.norm(x[kept], axis=1, keepdims=True) if metric == "cosine" else x[kept]
-    expected = np.array([dispersion(rows, np.asarray(one)[kept], power, bool(weighting)) for one in ours.labels])
+    expected = np.array([dispersion(x[kept], np.asarray(one)[kept], power, bool(weighting)) for one in ours.labels])
     assert_allclose(ours.log_w, np.log(expected) if logarithm else expected, rtol=2e-5)
-    if not logarithm:
-        removed = of(x[kept])
-        assert_array_equal(ours.labels[:, kept], removed.labels)
-        # the references too: the draws of the points that take part are those of data without the others
-        assert_allclose(ours.expected_log_w, removed.expected_log_w, rtol=1e-4)
+
+
+@pytest.mark.parametrize("reference", ["pca", "uniform", "sphere"])
+def test_references_are_drawn_where_they_should_be_and_masked_is_removed(reference):
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
+    x = (rng.normal(size=(400, 3)) * [9, 3, 1] @ turn.T).astype(np.float32)
+    kept = np.arange(400) % 4 != 1
+    metric = "cosine" if reference == "sphere" else "euclidean"
+    spoilt = jnp.where(kept[:, None], x, 0)
+    drawn = gap._references(spoilt, jnp.asarray(kept), reference, metric)(jax.random.key(0))
+    removed = gap._references(jnp.asarray(x[kept]), jnp.ones(300, bool), reference, metric)(jax.random.key(0))
+    assert_allclose(np.asarray(drawn)[kept], removed, atol=1e-4)
+    if reference == "sphere":
+        assert_allclose(np.linalg.norm(removed, axis=1), 1, rtol=1e-5)
+        assert_allclose(np.mean(removed, 0), 0, atol=5 / (3 * 300) ** 0.5)
+        return
+    axes = np.linalg.svd(x[kept] - x[kept].mean(0))[2].T if reference == "pca" else np.eye(3)
+    along, ours = x[kept] @ axes, np.asarray(removed) @ axes
+    low, high = along.min(0), along.max(0)
+    assert (ours >= low - 1e-4).all()
+    assert (ours <= high + 1e-4).all()
+    share = (ours - low) / (high - low)
+    assert_allclose(share.mean(0), 0.5, atol=5 / (12 * 300) ** 0.5)
+    assert_allclose(share.var(0), 1 / 12, atol=5 * (1 / 180 / 300) ** 0.5)
+
+
+def cache_size(function: Any) -> int:
+    return function._cache_size()
 
 
 # One program for the tests below: their data have one shape.
-of_sixty = partial(gap_statistic, max_clusters=6, num_references=30, num_restarts=1, reference="uniform")
+of_sixty: Any = partial(gap_statistic, max_clusters=6, num_references=30, num_restarts=1, reference="uniform")
 
 
 def test_planted_clusters_are_found_and_uniform_data_has_none():
@@ -107,9 +129,9 @@ def test_planted_clusters_are_found_and_uniform_data_has_none():
 def test_the_key_decides_and_nothing_is_compiled_twice():
     x = blobs(4, d=4)
     first = of_sixty(jax.random.key(0), x)
-    before = gap_curve._cache_size()
+    before = cache_size(gap_curve)
     again, other = of_sixty(jax.random.key(0), x), of_sixty(jax.random.key(1), x + 1)
-    assert gap_curve._cache_size() == before
+    assert cache_size(gap_curve) == before
     for a, b in zip(first, again, strict=True):
         assert_array_equal(a, b)
     assert not np.array_equal(first.gap, other.gap)
@@ -127,6 +149,9 @@ def test_directions_on_the_sphere():
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(60, 3)) * rng.uniform(1, 9, (60, 1))  # directions of a normal are uniform
         found.append(of(jax.random.key(seed), x.astype(np.float32)))
+        unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+        expected = [dispersion(unit, np.asarray(labels), 2) for labels in found[-1].labels]
+        assert_allclose(found[-1].log_w, np.log(expected), atol=1e-4)
     assert sum(max_se(f.gap, f.standard_error) == 1 for f in found) >= 5
     assert_allclose(np.mean([f.gap for f in found], 0), 0, atol=3 * np.max(found[0].standard_error) / 6**0.5)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from clusterjax.arguments import as_count
 from clusterjax.distances import is_traced
-from clusterjax.typing import Array, Mask
+from clusterjax.typing import Mask
 
 
 def as_ks(ks: Iterable[SupportsIndex], least: int = 1) -> tuple[int, ...]:

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_count, as_mask, check_option
@@ -62,9 +61,9 @@ def gap_statistic(
     """Gap statistic of k-means for 1 .. `max_clusters` clusters; `max_se(gap, standard_error)` reads it.
 
     `gap(k) = mean_b log W*_kb - log W_k`, with `W_k = sum_r D_r / (2 n_r)`, `D_r` the sum over all ordered pairs of
-    points of cluster r of their distance to the given power, and W* the same for references without clusters.
-    `standard_error(k) = sd_b(log W*_kb) sqrt(1 + 1/B)`, the sd with divisor B. With power 2, W is the within-cluster sum
-    of squares. One cluster is a candidate: the gap can answer that there are none.
+    points of cluster r of their distance to the given power, and W* the same for references without clusters;
+    `standard_error(k) = sd_b(log W*_kb) sqrt(1 + 1/B)`, the sd with divisor B. With power 2, W is the sum of squares
+    within clusters. One cluster is a candidate: the gap can answer that there are none.
 
     All references and all k are one compiled program; another key or other data of the same shape compile nothing.
 

@@ -21,7 +21,7 @@ from clusterjax.clustering.kmeans import kmeans
 from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
 from clusterjax.indices import INDICES
 from clusterjax.indices.silhouette import comparable, score_by_sums
-from clusterjax.partition import partition, scaled
+from clusterjax.partition import Partition, partition, scaled
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
 from clusterjax.selection.rules import max_se
@@ -259,21 +259,34 @@ def _silhouettes(x, labels, where, metric, ks) -> tuple[jax.Array, dict[int, str
                 comparable(np.append(sizes, 0))
             except ValueError as error:
                 reasons[k] = str(error)
-    return _silhouette_scores(jnp.asarray(x), labels, where, metric, ks), reasons
+    return _silhouette_scores(jnp.asarray(x), labels, metric, ks), reasons
 
 
 @partial(jax.jit, static_argnames="ks")
-def _silhouette_scores(
-    x: Array, labels: jax.Array, where: Mask | None, metric: Partial, ks: tuple[int, ...]
-) -> jax.Array:
-    parts = [partition(x, one, where, None, metric, k) for one, k in zip(labels, ks, strict=True)]
-    finest, _ = scaled(parts[-1])
-    parts = [p._replace(x=finest.x) for p in parts]
+def _silhouette_scores(x: Array, labels: jax.Array, metric: Partial, ks: tuple[int, ...]) -> jax.Array:
+    largest, starts = ks[-1], np.cumsum((0, *ks))
+    # distances are measured by the finest labeling, in which a point that it leaves out must be somewhere
+    somewhere = jnp.where((labels >= 0).any(0), jnp.maximum(labels[-1], 0), -1)
+    finest, _ = scaled(partition(x, somewhere, None, None, metric, largest))
+
+    def score(one: jax.Array, sums: Callable[[Partition], jax.Array]) -> jax.Array:
+        p = partition(finest.x, one, None, None, metric, largest)
+        return score_by_sums(p, sums(p))
+
     if _is_apart(metric, x.shape[1], ks):
-        return jnp.stack([score_by_sums(p, distance_sums(p)) for p in parts])
-    sums = distance_sums_side_by_side(finest, jnp.concatenate([p.w for p in parts], 1))
-    starts = np.cumsum((0, *ks))
-    return jnp.stack([score_by_sums(p, sums[:, at : at + k]) for p, at, k in zip(parts, starts, ks, strict=False)])
+        return jax.lax.map(lambda one: score(one, distance_sums), labels)
+    columns = jnp.where(labels >= 0, labels + starts[:-1, None], starts[-1])
+    rows = jnp.arange(x.shape[0])[None, :]
+    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(1, mode="drop")
+    sums = distance_sums_side_by_side(finest, w)
+    # what stands beside the sums of a labeling is of clusters that it does not have
+    sums = jnp.pad(sums, [(0, 0), (0, largest)])
+
+    def from_all(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+        one, start = given
+        return score(one, lambda _: jax.lax.dynamic_slice_in_dim(sums, start, largest, 1))
+
+    return jax.lax.map(from_all, (labels, jnp.asarray(starts[:-1])))
 
 
 def _is_apart(metric: Partial, d: int, ks: tuple[int, ...]) -> bool:
