@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,12 +31,14 @@ def blobs(n: int) -> np.ndarray:
     )
 
 
+def peer_kmeans(x: np.ndarray, k: int) -> Any:
+    """scikit-learn's, fitted."""
+    return KMeans(k, n_init=RESTARTS, algorithm="lloyd", random_state=0).fit(x)  # pyright: ignore[reportArgumentType]
+
+
 def peer_sweep(x: np.ndarray, ks: range) -> list[float]:
     """Silhouettes of scikit-learn's k-means."""
-    return [
-        float(peer_silhouette(x, KMeans(k, n_init=RESTARTS, algorithm="lloyd", random_state=0).fit(x).labels_))
-        for k in ks
-    ]
+    return [float(peer_silhouette(x, peer_kmeans(x, k).labels_)) for k in ks]
 
 
 def peer_gap(x: np.ndarray, max_clusters: int, num_references: int) -> np.ndarray:
@@ -47,9 +50,7 @@ def peer_gap(x: np.ndarray, max_clusters: int, num_references: int) -> np.ndarra
 
     def log_w(x: np.ndarray) -> list[float]:
         ks = range(1, max_clusters + 1)
-        return [
-            float(np.log(KMeans(k, n_init=RESTARTS, algorithm="lloyd", random_state=0).fit(x).inertia_)) for k in ks
-        ]
+        return [float(np.log(peer_kmeans(x, k).inertia_)) for k in ks]
 
     def reference() -> np.ndarray:
         return (rng.uniform(along.min(0), along.max(0), x.shape) @ axes + mean).astype(np.float32)

@@ -68,7 +68,7 @@ def test_r_agrees_within_the_error_of_both_simulations(data, r_reference, refere
 
 @pytest.mark.parametrize(("power", "weighting", "logarithm"), [(2, None, False), (1, "weighted", True)])
 def test_w_is_its_definition_whatever_masked_rows_hold(power, weighting, logarithm):
-    x = 1000 * blobs(d=3) + np.float32([5e4, 0, 3e4])
+    x = 1000 * blobs(d=3) + np.array([5e4, 0, 3e4], np.float32)
     kept = np.arange(45) % 4 != 1
     spoilt = np.where(kept[:, None], x, np.nan).astype(np.float32)
     of = partial(
@@ -160,10 +160,10 @@ def test_unequal_scales_are_said_and_what_cannot_be_is_refused():
     x = blobs(4, d=4)
     of = partial(of_sixty, jax.random.key(0))
     with pytest.warns(UserWarning, match="scale the features first"):
-        of(x * np.float32([1, 1000, 1, 1]))
+        of(x * np.array([1, 1000, 1, 1], np.float32))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        of(x * np.float32([1, 0, 1, 1]))  # a constant feature has no scale
+        of(x * np.array([1, 0, 1, 1], np.float32))  # a constant feature has no scale
     with pytest.raises(ValueError, match="61 clusters are more than the 60 points"):
         of(x, max_clusters=61)
     with pytest.raises(ValueError, match="6 clusters are more than the 2 points"):

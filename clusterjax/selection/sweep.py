@@ -29,7 +29,7 @@ from clusterjax.tiles import distance_sums, distance_sums_side_by_side
 from clusterjax.typing import Array, Mask, Metric
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingImports]
 
 # So many distances or coordinates of points to centroids take seconds: a sweep that takes more says so beforehand.
 LONG = 10**10
@@ -68,7 +68,7 @@ class SweepResult(NamedTuple):
         """
         if importlib.util.find_spec("pandas") is None:
             raise ImportError("to_pandas needs pandas: pip install pandas")
-        import pandas as pd
+        import pandas as pd  # pyright: ignore[reportMissingImports]
 
         columns: dict[str, Any] = {} if self.inertia is None else {"inertia": np.asarray(self.inertia)}
         if self.gap is not None:
@@ -160,7 +160,7 @@ def sweep_k(
     if resolved.func is precomputed:
         check_diagonal(x, where)
     of_kmeans = method == "kmeans"
-    if not of_kmeans and not callable(method):
+    if not of_kmeans and isinstance(method, str):
         raise ValueError(f'method must be "kmeans" or a function of k, not {method!r}')
     if of_kmeans and metric not in ("euclidean", "cosine"):
         raise ValueError(f'k-means is for the metrics "euclidean" and "cosine", not {metric!r}: pass labels by method=')
@@ -176,7 +176,7 @@ def sweep_k(
         print(_cost(x.shape, candidates, functions, starts, gap_references), file=sys.stderr)
 
     centroids = inertia = None
-    if of_kmeans:
+    if isinstance(method, str):
         labels, centroids, inertia = _cluster(key, x, where, candidates, num_restarts, str(metric), shown)
     else:
         labels = jnp.stack([_as_labels_of(method(k), k, x, where) for k in _tracked(candidates, "clustering", shown)])
