@@ -37,6 +37,7 @@ def test_every_field_is_what_single_calls_give():
     found = of_sixty(x, indices=("silhouette", "simplified_silhouette"))
     assert_array_equal(found.ks, KS)
     assert found.labels.shape == (6, 60)
+    assert found.centroids is not None
     assert found.centroids.shape == (6, 6, 6)
     assert found.gap is None
     for k, labels, centroids, inertia in zip(KS, *map(np.asarray, found[1:4]), strict=True):
