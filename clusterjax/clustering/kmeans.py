@@ -206,8 +206,8 @@ def fit(
         jax.lax.map(lambda k: fit(key, x, k, max_k), jnp.arange(1, max_k + 1))          # every k
         jax.vmap(lambda key, x: fit(key, x, k, max_k))(keys, references)                # references of a gap statistic
 
-    `map` stops each of them when it is done, and forms no larger arrays; `vmap` goes on until the last is, and pays where
-    each is too small to fill the machine. Work grows with max_k, not k: group the k of a long sweep by size.
+    `map` stops each of them when it is done, and forms no larger arrays; `vmap` goes on until the last is, and pays
+    where each is too small to fill the machine. Work grows with max_k, not k: group the k of a long sweep by size.
 
     Args:
         key: for the seeding.
@@ -282,6 +282,8 @@ def _prepare(x, where, weights, spherical) -> tuple[Cloud, jax.Array, jax.Array]
     x = as_points(x)
     present = jnp.ones(len(x), bool) if where is None else jnp.asarray(where)
     mass = jnp.ones(len(x), x.dtype) if weights is None else jnp.asarray(weights).astype(x.dtype)
+    # as constants they would be folded while compiling, sums over all points and all, for minutes
+    present, mass = jax.lax.optimization_barrier((present, mass))
     mass = jnp.where(present, mass, 0)
     x = jnp.where(present[:, None], x, 0)
     valid = jnp.isfinite(x).all() & ((mass >= 0) & jnp.isfinite(mass)).all()
@@ -304,7 +306,7 @@ def _mean_variance(cloud: Cloud) -> jax.Array:
 
 
 def _largest_first(sizes: jax.Array, centroids: jax.Array) -> jax.Array:
-    """Order of the clusters: by size, the largest first; ties by coordinates, one after the other while there are any."""
+    """Order of the clusters: by size, the largest first; ties by the first coordinate in which they differ."""
     k, d = centroids.shape
 
     def refine(state):

@@ -79,7 +79,7 @@ def lloyd(
         threshold: of the summed squared shift of the centroids.
         spherical: whether centroids are brought to length 1.
     """
-    max_k, d = start.shape
+    max_k = len(start)
     live = jnp.arange(max_k) < k
 
     class State(NamedTuple):
