@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_count, as_mask, as_sample_weights, check_option
-from clusterjax.clustering.lloyd import Cloud, in_blocks, lloyd
+from clusterjax.clustering.lloyd import Cloud, Fitted, in_blocks, lloyd
 from clusterjax.clustering.seeding import distinct, plus_plus
 from clusterjax.distances import as_points, is_traced, power_of_two, unit_rows
 from clusterjax.partition import present_mean
@@ -129,7 +129,7 @@ def kmeans(
         weights=weights,
         start=start,
         init=init,
-        num_restarts=num_restarts,
+        num_restarts=jnp.asarray(num_restarts, jnp.int32),
         max_iterations=jnp.asarray(max_iterations, jnp.int32),
         tolerance=jnp.asarray(tolerance, jnp.float32),
         metric=metric,
@@ -196,7 +196,7 @@ def fit(
     weights: jax.Array | None = None,
     start: jax.Array | None = None,
     init: str = "k-means++",
-    num_restarts: int = 1,
+    num_restarts: jax.Array | int = 1,
     max_iterations: jax.Array | int = 300,
     tolerance: jax.Array | float = 1e-4,
     metric: str = "euclidean",
@@ -206,8 +206,8 @@ def fit(
         jax.lax.map(lambda k: fit(key, x, k, max_k), jnp.arange(1, max_k + 1))          # every k
         jax.vmap(lambda key, x: fit(key, x, k, max_k))(keys, references)                # references of a gap statistic
 
-    `map` stops each of them when it is done, and forms no larger arrays; `vmap` goes on until the last is, and pays where
-    each is too small to fill the machine. Work grows with max_k, not k: group the k of a long sweep by size.
+    `map` stops each of them when it is done, and forms no larger arrays; `vmap` goes on until the last is, and pays
+    where each is too small to fill the machine. Work grows with max_k, not k: group the k of a long sweep by size.
 
     Args:
         key: for the seeding.
@@ -218,7 +218,7 @@ def fit(
         weights: as in `kmeans`.
         start: [max_k, d], for `init="centroids"`.
         init: static.
-        num_restarts: static.
+        num_restarts: traced or not.
         max_iterations: traced or not.
         tolerance: traced or not.
         metric: static.
@@ -227,7 +227,9 @@ def fit(
         As `kmeans`.
     """
     spherical = metric == "cosine"
-    cloud, unit, valid = _prepare(x, where, weights, spherical)
+    cloud, unit, zero, valid = _prepare(x, where, weights, spherical)
+    zero_mass = jnp.where(zero, cloud.mass, 0).sum()
+    cloud = cloud._replace(mass=jnp.where(zero, 0, cloud.mass))
     k = jnp.asarray(k, jnp.int32)
     valid &= (k >= 1) & (k <= max_k) & ((cloud.mass > 0).sum() >= k)
     k = jnp.clip(k, 1, max_k)
@@ -239,7 +241,7 @@ def fit(
     threshold = jnp.asarray(tolerance, cloud.x.dtype) * _mean_variance(cloud)
     blocks = in_blocks(cloud, max_k)
 
-    def one(number: jax.Array):
+    def one(number: jax.Array) -> Fitted:
         own = jax.random.fold_in(key, number)
         if init == "k-means++":
             first = plus_plus(own, cloud.x, cloud.mass, k, max_k)
@@ -250,20 +252,19 @@ def fit(
             first = start
         return lloyd(cloud, blocks, first, k, jnp.asarray(max_iterations), threshold, spherical=spherical)
 
-    def better(best, number: jax.Array):
+    def better(number: jax.Array, best: Fitted) -> Fitted:
         found = one(number)
-        return jax.tree.map(lambda a, b: jnp.where(found.inertia < best.inertia, a, b), found, best), None
+        return jax.tree.map(lambda a, b: jnp.where((number == 0) | (found.inertia < best.inertia), a, b), found, best)
 
-    best = one(jnp.asarray(0))
-    if num_restarts > 1 and init != "centroids":
-        best, _ = jax.lax.scan(better, best, jnp.arange(1, num_restarts))
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, 0))
+    best = jax.lax.fori_loop(0, 1 if init == "centroids" else num_restarts, better, nothing)
     order = _largest_first(jnp.where(live, best.sizes, -1), best.centroids)
     number = jnp.zeros_like(order).at[order].set(jnp.arange(max_k, dtype=order.dtype))
     labels = number[best.labels]
-    if spherical:
-        labels = jnp.where((cloud.x + cloud.origin == 0).all(1), 0, labels)
+    labels = jnp.where(zero, 0, labels)
     centroids = (best.centroids[order] + cloud.origin) * unit
-    inertia = best.inertia * unit * unit
+    # of unit vectors |x - c|^2 is 2 (1 - cos); a zero row is at 1 from all
+    inertia = best.inertia / 2 + zero_mass if spherical else best.inertia * unit * unit
     return KMeansResult(
         jnp.where(valid & cloud.present, labels, -1),
         jnp.where(valid & live[:, None], centroids, jnp.nan),
@@ -274,26 +275,30 @@ def fit(
     )
 
 
-_compiled = jax.jit(fit, static_argnames=("max_k", "init", "num_restarts", "metric"))
+_compiled = jax.jit(fit, static_argnames=("max_k", "init", "metric"))
 
 
-def _prepare(x, where, weights, spherical) -> tuple[Cloud, jax.Array, jax.Array]:
-    """Points around their mean, the unit they are in, and whether there is anything to cluster."""
+def _prepare(x, where, weights, spherical) -> tuple[Cloud, jax.Array, jax.Array, jax.Array]:
+    """Points around their mean, the unit they are in, which have no direction, and whether all can be."""
     x = as_points(x)
     present = jnp.ones(len(x), bool) if where is None else jnp.asarray(where)
     mass = jnp.ones(len(x), x.dtype) if weights is None else jnp.asarray(weights).astype(x.dtype)
+    # as constants they would be folded while compiling, sums over all points and all, for minutes
+    present, mass = jax.lax.optimization_barrier((present, mass))
     mass = jnp.where(present, mass, 0)
     x = jnp.where(present[:, None], x, 0)
     valid = jnp.isfinite(x).all() & ((mass >= 0) & jnp.isfinite(mass)).all()
     x, mass = jnp.where(valid, x, 0), jnp.where(valid, mass, 0)
+    zero = jnp.zeros(len(x), bool)
     if spherical:
+        zero = present & (x == 0).all(1)
         x, unit = unit_rows(x), jnp.ones((), x.dtype)
-        mass = jnp.where((x == 0).all(1), 0, mass)
     else:
         unit = power_of_two(x)[0, 0]
         x = x / unit
     origin = present_mean(x, present[:, None].astype(x.dtype))
-    return Cloud(jnp.where(present[:, None], x - origin, 0), mass, present, origin), unit, valid
+    cloud = Cloud(jnp.where(present[:, None], x - origin, 0), mass, present, origin)
+    return cloud, unit, zero, valid
 
 
 def _mean_variance(cloud: Cloud) -> jax.Array:
@@ -304,7 +309,7 @@ def _mean_variance(cloud: Cloud) -> jax.Array:
 
 
 def _largest_first(sizes: jax.Array, centroids: jax.Array) -> jax.Array:
-    """Order of the clusters: by size, the largest first; ties by coordinates, one after the other while there are any."""
+    """Order of the clusters: by size, the largest first; ties by the first coordinate in which they differ."""
     k, d = centroids.shape
 
     def refine(state):

@@ -11,6 +11,7 @@ from clusterjax.distances import FEW, NOISE, matmul, squared_differences, unit_r
 
 # Scores held at a time, centroids by points.
 TILE_ELEMENTS = 2**18
+LEAST_BLOCK = 256
 
 
 class Cloud(NamedTuple):
@@ -79,7 +80,7 @@ def lloyd(
         threshold: of the summed squared shift of the centroids.
         spherical: whether centroids are brought to length 1.
     """
-    max_k, d = start.shape
+    max_k = len(start)
     live = jnp.arange(max_k) < k
 
     class State(NamedTuple):
@@ -126,7 +127,7 @@ def lloyd(
 def in_blocks(cloud: Cloud, max_k: int) -> Blocks:
     """The points in blocks for so many centroids."""
     n = len(cloud.x)
-    size = min(max(TILE_ELEMENTS // max_k, 256), max(n, 1))
+    size = min(max(TILE_ELEMENTS // max_k, LEAST_BLOCK), max(n, 1))
     count = -(-n // size)
     x = jnp.concatenate([cloud.x, jnp.ones_like(cloud.x[:, :1])], 1)
     parts = Blocks(x, cloud.mass, cloud.present)
@@ -147,9 +148,9 @@ def nearest(x: jax.Array, centroids: jax.Array, live: jax.Array) -> jax.Array:
     # |x - c|^2 / 2 without |x|^2 / 2, as one product; centroids in rows, so that the minima are of whole vectors
     half = jnp.square(centroids).sum(1) / 2 + barred
     scores = matmul(jnp.concatenate([-centroids, half[:, None]], 1), x.T)
-    number = jnp.arange(len(centroids), dtype=jnp.int32)[:, None]
-    first = jnp.where(scores == scores.min(0, keepdims=True), number, len(centroids) - 1).min(0)
-    return first
+    # numbers as floats, whose minimum is the faster; where none is equal, the last, so that it is always one of them
+    number = jnp.arange(len(centroids), dtype=x.dtype)[:, None]
+    return jnp.where(scores == scores.min(0, keepdims=True), number, len(centroids) - 1).min(0).astype(jnp.int32)
 
 
 def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -27,7 +27,8 @@ def plus_plus(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k
         [max_k, d]; rows from k on are zeros. The first k of a larger number are not those of k: fewer are tried.
     """
     trials = 2 + np.floor(np.log(np.arange(1, max_k + 1))).astype(np.int32)
-    allowed = jnp.arange(trials[-1]) < jnp.asarray(trials)[k - 1]
+    most = int(trials[-1])
+    allowed = jnp.arange(most) < jnp.asarray(trials)[k - 1]
     left, right = gram_factors(x)
 
     def to(points: jax.Array) -> jax.Array:
@@ -38,7 +39,7 @@ def plus_plus(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k
 
     def grow(number: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         chosen, closest = state
-        uniform = jax.random.uniform(jax.random.fold_in(key, number), trials[-1:], jnp.float32)
+        uniform = jax.random.uniform(jax.random.fold_in(key, number), (most,), jnp.float32)
         candidates = draw(uniform, closest * mass, mass)
         closer = jnp.minimum(closest[None, :], to(candidates))
         potential = jnp.where(allowed, (closer * mass[None, :]).sum(1), jnp.inf)
