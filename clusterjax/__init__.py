@@ -1,8 +1,9 @@
-"""Cluster validity as pure JAX functions: measure it, train on it, judge embeddings of unseen classes with it.
+"""Cluster validity as pure JAX functions: measure it, choose k by it, train on it, judge unseen classes with it.
 
-    from clusterjax import silhouette_score, losses, fewshot
+    from clusterjax import silhouette_score, suggest_k, sweep_k, losses, fewshot
 
     silhouette_score(x, labels)                                     # how good are these clusters?
+    suggest_k(sweep_k(key, x, ks=range(2, 21)))                     # how many are there?
     jax.grad(losses.silhouette_loss)(x, labels, num_clusters=10)    # train an embedding on that
     fewshot.evaluate(key, x, labels, way=20, shot=1)                # how well does it know new classes?
 
@@ -32,13 +33,16 @@ without being written twice. Modules, each importing only from those before it:
     tiles         every unordered pair of points once: sums and extremes of distances by cluster, in blocks
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
                   Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
+    clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
+    selection     how many: the gap statistic, rules, elbow, every k in one sweep and what the criteria vote for
     losses        silhouette and its ratio form, prototypical, neighbourhood components
     fewshot       episodes, prototypes, accuracy with intervals
 """
 
 from __future__ import annotations
 
-from clusterjax import distances, fewshot, losses
+from clusterjax import clustering, distances, fewshot, losses, selection
+from clusterjax.clustering import kmeans, kmedoids
 from clusterjax.distances import pairwise_distances
 from clusterjax.indices import (
     INDICES,
@@ -53,21 +57,30 @@ from clusterjax.indices import (
     simplified_silhouette_score,
     soft_silhouette_score,
 )
+from clusterjax.selection import gap_statistic, max_se, suggest_k, sweep_k
 
 __all__ = [
     "INDICES",
     "Index",
     "SilhouetteSummary",
     "calinski_harabasz_score",
+    "clustering",
     "davies_bouldin_score",
     "distances",
     "dunn_index",
     "fewshot",
+    "gap_statistic",
+    "kmeans",
+    "kmedoids",
     "losses",
+    "max_se",
     "pairwise_distances",
+    "selection",
     "silhouette_samples",
     "silhouette_score",
     "silhouette_summary",
     "simplified_silhouette_score",
     "soft_silhouette_score",
+    "suggest_k",
+    "sweep_k",
 ]

@@ -34,7 +34,7 @@ from clusterjax.distances import (
     with_gradient,
 )
 from clusterjax.partition import Partition, anchored, centred, centroids, clean, squared_to_centroids
-from clusterjax.typing import Members, Sums
+from clusterjax.typing import Members, Sums, Weights
 
 # Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
 # to the root to the sums.
@@ -61,7 +61,7 @@ class Points(NamedTuple):
 
     Attributes:
         x: [n, d].
-        w: [n, k], weights; None where each point is of one cluster or none.
+        w: [n, k], weights by which distances are added up; None where those of `own` are meant.
         own: [n], `members`; None where the weights are soft.
         mass: [n], how much each point counts; None where it is in `w`, or each counts once.
         more: arrays [n, ...] that a tile's function wants of each point.
@@ -114,6 +114,30 @@ def distance_between(p: Partition, i: jax.Array, j: jax.Array) -> jax.Array:
     if p.metric.func is precomputed:
         return p.x[i, j]
     return p.metric(p.x[i][None], p.x[j][None])[0, 0]
+
+
+def distance_sums_side_by_side(p: Partition, w: Weights) -> Sums:
+    """`distance_sums` by other weights than the partition's, such as those of several labelings: each distance once.
+
+    Args:
+        p: measures the distances: the finest labeling, or the one that is closest to all. Its metric is symmetric.
+        w: [n, m], weights that are zero where those of the partition are.
+
+    Returns:
+        [n, m]. Not for squared_euclidean and cosine, which need no distances: `distance_sums` of each is cheaper.
+    """
+    p = clean(p)
+    if p.metric.func is precomputed:
+        return matmul(_apart(p.x), w)
+    if p.metric.func is whitened_euclidean:
+        p = _whitened(p)
+    if p.metric.func is not euclidean or p.x.shape[1] <= FEW:
+        width = 1 if p.metric.func is euclidean else p.x.shape[1]
+        points = _points(p)._replace(w=w)
+        return _over_pairs(lambda i, j: p.metric(i.x, j.x), points, w.shape[1], (SUM,), width=width)[0]
+    points, table = _anchored(p._replace(x=centred(p.x, p.w)))
+    points = points._replace(w=w)
+    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, w.shape[1], (SUM,), table=table)[0]
 
 
 def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | None) -> jax.Array:
@@ -290,12 +314,12 @@ def _over_pairs(
     filled = jnp.pad(order, (0, count * size - n), mode="edge")
     absent = jnp.arange(count * size) >= n
     blocks = jax.tree.map(lambda a: a[filled], points)
-    if points.own is None:
+    if blocks.w is not None:
         blocks = blocks._replace(w=jnp.where(absent[:, None], 0, blocks.w))
-    else:
+    if blocks.own is not None:
         blocks = blocks._replace(own=jnp.where(absent, k, blocks.own))
     blocks = jax.tree.map(lambda a: a.reshape(count, size, *a.shape[1:]), blocks)
-    tables = None if table is None else table.T[filled].reshape(count, size, k).swapaxes(1, 2)
+    tables = None if table is None else table.T[filled].reshape(count, size, len(table)).swapaxes(1, 2)
 
     along = jnp.arange(size)
 
@@ -368,7 +392,7 @@ def _added(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | 
         given = distances if rows.mass is None else rows.mass[:, None] * distances
         return sums.at[at, rows.own].add(given, mode="drop")
 
-    if rows.own is None:
+    if rows.w is not None:
         return by_product(sums, distances, rows)
     # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
     return jax.lax.platform_dependent(sums, distances, rows, cpu=by_rows, default=by_product)

@@ -82,9 +82,19 @@ class Comparison(NamedTuple):
 def compare(p: Partition) -> Comparison:
     """Mean distances from each point to its own cluster and to the others; the only O(n^2) line is `distance_sums`."""
     p, unit = scaled(p)
-    sums, own_size = distance_sums(p), _own_size(p)
+    return _by_sums(p, distance_sums(p), unit)
+
+
+def _by_sums(p: Partition, sums: Sums, unit: jax.Array) -> Comparison:
+    own_size = _own_size(p)
     own = ratio(jnp.where(p.w != 0, sums, 0).sum(1), own_size - 1)
     return _comparison(p, own, ratio(sums, p.sizes[None, :]), own_size, unit)
+
+
+def score_by_sums(p: Partition, sums: Sums) -> Scalar:
+    """`silhouette_score` of a partition whose `distance_sums` are known, in whatever unit."""
+    c = _by_sums(p, sums, jnp.ones((), p.x.dtype))
+    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, "micro"), jnp.nan)
 
 
 def compare_centroids(p: Partition) -> Comparison:

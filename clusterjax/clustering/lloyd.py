@@ -1,0 +1,220 @@
+"""Lloyd's iterations on centred points, in blocks: never an array of all points by all centroids."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from clusterjax.distances import FEW, NOISE, matmul, squared_differences, unit_rows
+
+# Scores held at a time, centroids by points.
+TILE_ELEMENTS = 2**18
+LEAST_BLOCK = 256
+
+
+class Cloud(NamedTuple):
+    """Points as the iterations see them.
+
+    Attributes:
+        x: [n, d], around their mean; 0 in the row of a point that takes no part.
+        mass: [n], how much each counts in a centroid.
+        present: [n], which take part: with no mass a point still has a label.
+        origin: [1, d], the mean.
+    """
+
+    x: jax.Array
+    mass: jax.Array
+    present: jax.Array
+    origin: jax.Array
+
+
+class Blocks(NamedTuple):
+    """The same block by block, [count, block, ...], the last filled up with points that take no part.
+
+    Attributes:
+        x: [count, block, d + 1], with a column of ones: it takes the centroids' lengths into the scores, and the masses
+            into the sums.
+    """
+
+    x: jax.Array
+    mass: jax.Array
+    present: jax.Array
+
+
+class Fitted(NamedTuple):
+    """Where the iterations stopped.
+
+    Attributes:
+        centroids: [max_k, d], around the origin; what stands in rows from k on means nothing.
+        labels: [n], the nearest centroid.
+        inertia: sum of mass times squared distance.
+        sizes: [max_k], mass of each cluster.
+        num_iterations: how many.
+        converged: whether they stopped by themselves.
+        num_reseeded: how often a centroid without points was put elsewhere.
+    """
+
+    centroids: jax.Array
+    labels: jax.Array
+    inertia: jax.Array
+    sizes: jax.Array
+    num_iterations: jax.Array
+    converged: jax.Array
+    num_reseeded: jax.Array
+
+
+def lloyd(
+    cloud: Cloud, blocks: Blocks, start: jax.Array, k: jax.Array, max_iterations: jax.Array, threshold: jax.Array,
+    *, spherical: bool,
+) -> Fitted:  # fmt: skip
+    """Assign, average, until labels stay or centroids all but stay; then assign once more.
+
+    Args:
+        cloud: the points.
+        blocks: the same, by `in_blocks`.
+        start: [max_k, d], around the origin.
+        k: how many rows of them count, traced or not.
+        max_iterations: at least 1.
+        threshold: of the summed squared shift of the centroids.
+        spherical: whether centroids are brought to length 1.
+    """
+    max_k = len(start)
+    live = jnp.arange(max_k, dtype=jnp.int32) < k
+
+    class State(NamedTuple):
+        centroids: jax.Array
+        labels: jax.Array
+        iteration: jax.Array
+        done: jax.Array
+        reseeded: jax.Array
+
+    def step(state: State) -> State:
+        labels, sums = assign_and_add(blocks, state.centroids, live)
+        empty = live & (sums[:, -1] <= 0)
+        sums, reseeded = jax.lax.cond(
+            empty.any(),
+            lambda: reseed(blocks, state.centroids, labels, empty),
+            lambda: (sums, jnp.zeros_like(state.reseeded)),
+        )
+        new = average(sums, state.centroids, live, cloud.origin if spherical else None)
+        shift = jnp.square(jnp.where(live[:, None], new - state.centroids, 0)).sum()
+        same = ((labels == state.labels) | ~blocks.present).all()
+        return State(new, labels, state.iteration + 1, same | (shift <= threshold), state.reseeded + reseeded)
+
+    zero = jnp.zeros((), jnp.int32)
+    none = jnp.full(blocks.mass.shape, -1, jnp.int32)
+    state = jax.lax.while_loop(
+        lambda state: ~state.done & (state.iteration < max_iterations),
+        step,
+        State(start, none, zero, jnp.zeros((), bool), zero),
+    )
+    labels = jax.lax.map(lambda x: nearest(x, state.centroids, live), blocks.x)
+    squared = jax.lax.map(lambda of: squared_to_own(of[0], state.centroids, of[1]), (blocks.x, labels))
+    labels = labels.reshape(-1)
+    return Fitted(
+        state.centroids,
+        labels[: len(cloud.x)],
+        (squared * blocks.mass).sum(),
+        jax.ops.segment_sum(blocks.mass.reshape(-1), labels, max_k),
+        state.iteration,
+        state.done,
+        state.reseeded,
+    )
+
+
+def in_blocks(cloud: Cloud, max_k: int) -> Blocks:
+    """The points in blocks for so many centroids."""
+    n = len(cloud.x)
+    size = min(max(TILE_ELEMENTS // max_k, LEAST_BLOCK), max(n, 1))
+    count = -(-n // size)
+    x = jnp.concatenate([cloud.x, jnp.ones_like(cloud.x[:, :1])], 1)
+    parts = Blocks(x, cloud.mass, cloud.present)
+
+    def cut(a: jax.Array) -> jax.Array:
+        padded = jnp.pad(a, [(0, count * size - n)] + [(0, 0)] * (a.ndim - 1))
+        return padded.reshape(count, size, *a.shape[1:])
+
+    return jax.tree.map(cut, parts)
+
+
+def nearest(x: jax.Array, centroids: jax.Array, live: jax.Array) -> jax.Array:
+    """The first of the nearest live centroids of each point, [block]."""
+    barred = jnp.where(live, 0, jnp.inf).astype(x.dtype)
+    if centroids.shape[1] <= FEW:
+        scores = squared_differences(centroids, x[:, :-1]) + barred[:, None]
+        return scores.argmin(0).astype(jnp.int32)
+    # |x - c|^2 / 2 without |x|^2 / 2, as one product; centroids in rows, so that the minima are of whole vectors
+    half = jnp.square(centroids).sum(1) / 2 + barred
+    scores = matmul(jnp.concatenate([-centroids, half[:, None]], 1), x.T)
+    # numbers as floats, whose minimum is the faster; where none is equal, the last, so that it is always one of them
+    number = jnp.arange(len(centroids), dtype=x.dtype)[:, None]
+    return jnp.where(scores == scores.min(0, keepdims=True), number, len(centroids) - 1).min(0).astype(jnp.int32)
+
+
+def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Labels [count, block]; and for each cluster the sum of its points with their mass after it, [max_k, d + 1]."""
+
+    def one(sums: jax.Array, block: Blocks) -> tuple[jax.Array, jax.Array]:
+        labels = nearest(block.x, centroids, live)
+        return sums + added(block, labels, len(centroids)), labels
+
+    zero = jnp.zeros((len(centroids), blocks.x.shape[-1]), blocks.x.dtype)
+    sums, labels = jax.lax.scan(one, zero, blocks)
+    return labels, sums
+
+
+def added(block: Blocks, labels: jax.Array, max_k: int) -> jax.Array:
+    """Sums of one block, [max_k, d + 1]."""
+    weighted = block.x * block.mass[:, None]
+
+    def by_product(weighted: jax.Array, labels: jax.Array) -> jax.Array:
+        return matmul(jax.nn.one_hot(labels, max_k, dtype=weighted.dtype).T, weighted)
+
+    def by_rows(weighted: jax.Array, labels: jax.Array) -> jax.Array:
+        return jax.ops.segment_sum(weighted, labels, max_k)
+
+    # elsewhere products are cheap, and additions from many threads not always in the same order
+    return jax.lax.platform_dependent(weighted, labels, cpu=by_rows, default=by_product)
+
+
+def squared_to_own(x: jax.Array, centroids: jax.Array, labels: jax.Array) -> jax.Array:
+    """Squared distance of each point of a block to its centroid, by differences; 0 where it is rounding."""
+    x = x[:, :-1]
+    squared = jnp.square(x - centroids.at[labels].get(mode="clip")).sum(1)
+    noise = (NOISE * jnp.finfo(x.dtype).eps) ** 2 * jnp.square(x).sum(1)
+    return jnp.where(squared <= noise, 0, squared)
+
+
+def reseed(blocks: Blocks, centroids: jax.Array, labels: jax.Array, empty: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The sums when each empty cluster has been given one of the points farthest from their centroids; how many were.
+
+    A point on its centroid is not given away: then there are fewer different points than clusters.
+    """
+    squared = jax.lax.map(lambda of: squared_to_own(of[0], centroids, of[1]), (blocks.x, labels))
+    squared = jnp.where(blocks.mass > 0, squared, 0).reshape(-1)
+    farthest, points = jax.lax.top_k(squared, min(len(centroids), squared.size))
+    place = jnp.minimum(jnp.cumsum(empty) - 1, len(points) - 1)  # among the empty clusters
+    given = empty & (farthest[place] > 0)
+    to = jnp.where(given, points[place], squared.size)
+    moved = labels.reshape(-1).at[to].set(jnp.arange(len(centroids), dtype=jnp.int32), mode="drop")
+    zero = jnp.zeros((len(centroids), blocks.x.shape[-1]), blocks.x.dtype)
+    sums = jax.lax.scan(
+        lambda sums, of: (sums + added(*of, len(centroids)), None), zero, (blocks, moved.reshape(labels.shape))
+    )[0]
+    return sums, given.sum(dtype=jnp.int32)
+
+
+def average(sums: jax.Array, old: jax.Array, live: jax.Array, origin: jax.Array | None) -> jax.Array:
+    """New centroids from the sums; one that is still empty joins the largest. With an origin, of length 1 from there.
+
+    A mean of length 0 has no direction: the old one stays.
+    """
+    mass = sums[:, -1:]
+    means = jnp.where(mass > 0, sums[:, :-1] / jnp.where(mass > 0, mass, 1), 0)
+    means = jnp.where(mass > 0, means, means[mass[:, 0].argmax()][None])
+    if origin is not None:
+        unit = unit_rows(means + origin)
+        means = jnp.where((unit != 0).any(1, keepdims=True), unit - origin, old)
+    return jnp.where(live[:, None], means, old)

@@ -1,0 +1,22 @@
+"""How many clusters? Every k in one program, and the rules by which criteria choose among them."""
+
+from __future__ import annotations
+
+from clusterjax.selection.gap import GapResult, gap_statistic
+from clusterjax.selection.rules import Elbow, elbow, max_se
+from clusterjax.selection.stability import PredictionStrength, prediction_strength
+from clusterjax.selection.sweep import Suggestion, SweepResult, suggest_k, sweep_k
+
+__all__ = [
+    "Elbow",
+    "GapResult",
+    "PredictionStrength",
+    "Suggestion",
+    "SweepResult",
+    "elbow",
+    "gap_statistic",
+    "max_se",
+    "prediction_strength",
+    "suggest_k",
+    "sweep_k",
+]

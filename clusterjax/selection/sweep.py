@@ -1,0 +1,405 @@
+"""Every number of clusters in one call, every criterion for each of them, and what they vote for."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from numpy.typing import ArrayLike
+
+from clusterjax.arguments import as_array, as_count, as_integers, as_labels, as_mask, check_diagonal, cluster_sizes
+from clusterjax.clustering.kmeans import kmeans
+from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
+from clusterjax.indices import INDICES
+from clusterjax.indices.silhouette import comparable, score_by_sums
+from clusterjax.partition import Partition, partition, scaled
+from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
+from clusterjax.selection.rules import max_se
+from clusterjax.tiles import distance_sums, distance_sums_side_by_side
+from clusterjax.typing import Array, Mask, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd  # pyright: ignore[reportMissingImports]
+
+# So many distances or coordinates of points to centroids take seconds: a sweep that takes more says so beforehand.
+LONG = 10**10
+# Kaufman and Rousseeuw see no substantial structure below it.
+WEAK = 0.25
+# Shuffled labels have silhouettes of 0 or less.
+SHUFFLED = 0.1
+
+
+class SweepResult(NamedTuple):
+    """Every number of clusters, m of them, and what each index says of it.
+
+    Attributes:
+        ks: [m], numbers of clusters, increasing.
+        labels: [m, n], the clusters for each; -1 for a point that takes no part.
+        centroids: [m, largest k, d], NaN from row k on; None where the method is not k-means.
+        inertia: [m], sum of squared distances to the centroids (with the cosine of `1 - cos`); None likewise.
+        indices: {name: [m]}, NaN where an index is not defined.
+        gap: GapResult for one cluster and all `ks`, or None.
+        reasons: {name: {k: sentence}}, why an index is not defined there; only names that have such a k.
+    """
+
+    ks: jax.Array
+    labels: jax.Array
+    centroids: jax.Array | None
+    inertia: jax.Array | None
+    indices: dict[str, jax.Array]
+    gap: GapResult | None
+    reasons: dict[str, dict[int, str]]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each k: inertia, gap and its standard error where they are there, and every index.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise ImportError("to_pandas needs pandas: pip install pandas")
+        import pandas as pd  # pyright: ignore[reportMissingImports]
+
+        columns: dict[str, Any] = {} if self.inertia is None else {"inertia": np.asarray(self.inertia)}
+        if self.gap is not None:
+            places = np.searchsorted(np.asarray(self.gap.ks), np.asarray(self.ks))
+            columns |= {
+                "gap": np.asarray(self.gap.gap)[places],
+                "gap_standard_error": np.asarray(self.gap.standard_error)[places],
+            }
+        columns |= {name: np.asarray(values) for name, values in self.indices.items()}
+        return pd.DataFrame(columns, index=pd.Index(np.asarray(self.ks), name="k"))
+
+
+class Suggestion(NamedTuple):
+    """A number of clusters, and why.
+
+    Attributes:
+        k: that of most votes, the smallest of equal ones; None where no criterion has a value.
+        votes: {criterion: k}, each by its own rule.
+        sentence: why, and what speaks against it.
+    """
+
+    k: int | None
+    votes: dict[str, int]
+    sentence: str
+
+
+def sweep_k(
+    key: jax.Array,
+    x: ArrayLike,
+    *,
+    ks: Iterable[SupportsIndex] = range(2, 21),
+    method: str | Callable[[int], ArrayLike] = "kmeans",
+    indices: Sequence[str | Callable[..., jax.Array]] = ("silhouette",),
+    num_restarts: int = 10,
+    gap_references: int = 0,
+    reference: Reference = "pca",
+    where: ArrayLike | None = None,
+    metric: Metric = "euclidean",
+    progress: bool | None = None,
+) -> SweepResult:
+    """Cluster for every number of clusters, and score each clustering.
+
+    `labels_k = method(k)` and `index(x, labels_k)` for every k and index; `suggest_k` reads the result.
+
+    Numbers of clusters that are close share a compiled program, and another call of the same shapes compiles nothing.
+    The silhouettes of all k form each distance once. An index that is not defined at some k is NaN there, and the sweep
+    goes on.
+
+    Args:
+        key: a PRNG key, for k-means and the references of the gap.
+        x: [n, d]; or, where the method is a function, the distances [n, n] with `metric="precomputed"`.
+        ks: numbers of clusters, in any order.
+        method: "kmeans"; or a function of k that gives labels [n], such as a tree that is cut.
+        indices: names of `clusterjax.INDICES`, or functions `f(x, labels, *, num_clusters, where)` (and `metric`, where
+            they have it), called by their `__name__`.
+        num_restarts: starts of each k-means, the best of which is kept.
+        gap_references: sets of references for the gap, with k-means; 0 leaves it out.
+        reference: as in `gap_statistic`.
+        where: [n], False takes no part, whatever the row holds.
+        metric: k-means is for "euclidean" and "cosine"; indices that have a metric measure by it.
+        progress: whether to say on stderr what the sweep will cost, and where it stands. Left out: where it is long.
+
+    Returns:
+        SweepResult. NaN in, NaN out. Under a trace an undefined index is NaN without a reason.
+
+    Raises:
+        ValueError: no k or one twice, more clusters than points, an unknown index, method or metric, a gap of another
+            method, labels that do not fit the points.
+        TypeError: a count that is no integer, a mask that is not boolean.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp
+        >>> corners = jnp.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+        >>> x = jnp.repeat(corners, 20, 0) + jax.random.normal(jax.random.key(0), (60, 2))
+        >>> sweep = sweep_k(jax.random.key(1), x, ks=range(2, 6))
+        >>> suggest_k(sweep)
+        Suggestion(k=3, votes={'silhouette': 3}, sentence='3 clusters: silhouette says so.')
+
+    Source: Charrad et al., NbClust: an R package for determining the relevant number of clusters (2014).
+    """
+    resolved, x = resolve(metric), as_array(x, "the data")
+    if x.ndim != 2:
+        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
+    where = as_mask(where, x.shape[:1])
+    candidates = as_ks(ks)
+    check_enough(candidates, len(x), where)
+    num_restarts, gap_references = as_count(num_restarts, "num_restarts"), as_count(gap_references, "gap_references", 0)
+    functions = _named(indices)
+    if resolved.func is precomputed:
+        check_diagonal(x, where)
+    of_kmeans = method == "kmeans"
+    if not of_kmeans and isinstance(method, str):
+        raise ValueError(f'method must be "kmeans" or a function of k, not {method!r}')
+    if of_kmeans and metric not in ("euclidean", "cosine"):
+        raise ValueError(f'k-means is for the metrics "euclidean" and "cosine", not {metric!r}: pass labels by method=')
+    if gap_references and not of_kmeans:
+        raise ValueError("the gap clusters its references by k-means: leave gap_references out with another method")
+    if gap_references:
+        check_reference(x, where, reference, str(metric))
+    starts = num_restarts if of_kmeans else 0
+    if progress is None:
+        progress = _is_long(x.shape, candidates, functions, starts, gap_references)
+    shown = progress and not is_traced(x)
+    if shown:
+        print(_cost(x.shape, candidates, functions, starts, gap_references), file=sys.stderr)
+
+    centroids = inertia = None
+    if isinstance(method, str):
+        labels, centroids, inertia = _cluster(key, x, where, candidates, num_restarts, str(metric), shown)
+    else:
+        labels = jnp.stack([_as_labels_of(method(k), k, x, where) for k in _tracked(candidates, "clustering", shown)])
+    scores, reasons = {}, {}
+    for name, function in functions.items():
+        if name == "silhouette":
+            scores[name], why = _silhouettes(x, labels, where, resolved, candidates)
+        else:
+            given = {"metric": metric} if "metric" in inspect.signature(function).parameters else {}
+            steps = _tracked(candidates, name, shown)
+            scores[name], why = _score_each(partial(function, **given), x, labels, where, candidates, steps)
+        if why:
+            reasons[name] = why
+    gap = None
+    if gap_references:
+        gap_ks = tuple(sorted({1, *candidates}))
+        gap = gap_curve(
+            key, x, where, gap_ks, gap_references, num_restarts, reference=reference, power=2, weighting=None,
+            logarithm=True, metric=str(metric),
+        )  # fmt: skip
+    return SweepResult(jnp.asarray(candidates, jnp.int32), labels, centroids, inertia, scores, gap, reasons)
+
+
+def _named(indices: Sequence[str | Callable[..., jax.Array]]) -> dict[str, Callable[..., jax.Array]]:
+    found = {}
+    for index in [indices] if isinstance(indices, str) else indices:
+        if isinstance(index, str):
+            if index not in INDICES:
+                raise ValueError(f"unknown index {index!r}: pass one of {', '.join(INDICES)}; or a function")
+            found[index] = INDICES[index].function
+        else:
+            found[getattr(index, "__name__", repr(index))] = index
+    return found
+
+
+def _cluster(key, x, where, ks, num_restarts, metric, shown) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """k-means for each k, padded to the largest of its group: one compilation a group."""
+    largest = {k: group[-1] for group in groups(ks) for k in group}
+    found = [
+        kmeans(
+            jax.random.fold_in(key, k), x, k, num_restarts=num_restarts,
+            where=where, metric=metric, max_clusters=largest[k],
+        )
+        for k in _tracked(ks, "k-means", shown)
+    ]  # fmt: skip
+    rows = [jnp.pad(f.centroids, [(0, ks[-1] - len(f.centroids)), (0, 0)], constant_values=jnp.nan) for f in found]
+    return jnp.stack([f.labels for f in found]), jnp.stack(rows), jnp.stack([f.inertia for f in found])
+
+
+def _as_labels_of(labels: ArrayLike, k: int, x: Array, where: Mask | None) -> jax.Array:
+    """What a user's method gave for k."""
+    labels = as_integers(labels, f"the labels for k = {k}")
+    if labels.shape != x.shape[:1]:
+        raise ValueError(f"the labels for k = {k} must be one for each of {len(x)} points, not of shape {labels.shape}")
+    labels, _, _ = as_labels(labels, where, k)
+    labels = jnp.asarray(labels, jnp.int32)
+    return labels if where is None else jnp.where(where, labels, -1)
+
+
+def _score_each(function, x, labels, where, ks, steps) -> tuple[jax.Array, dict[int, str]]:
+    """An index for every labeling; NaN with the reason where it refuses one."""
+    largest = {k: group[-1] for group in groups(ks) for k in group}
+    values, reasons = [], {}
+    for place, k in enumerate(steps):
+        try:
+            value = jnp.asarray(function(x, labels[place], num_clusters=largest[k], where=where))
+        except ValueError as error:
+            value, reasons[k] = jnp.asarray(jnp.nan), str(error)
+        values.append(value.astype(as_points(x).dtype))
+    return jnp.stack(values), reasons
+
+
+def _silhouettes(x, labels, where, metric, ks) -> tuple[jax.Array, dict[int, str]]:
+    """The silhouette of every labeling, each distance formed once; NaN with the reason where there is none."""
+    reasons = {}
+    for one, k in zip(labels, ks, strict=True):
+        sizes = cluster_sizes(one, where)
+        if sizes is not None:
+            try:
+                comparable(np.append(sizes, 0))
+            except ValueError as error:
+                reasons[k] = str(error)
+    return _silhouette_scores(jnp.asarray(x), labels, metric, ks), reasons
+
+
+@partial(jax.jit, static_argnames="ks")
+def _silhouette_scores(x: Array, labels: jax.Array, metric: Partial, ks: tuple[int, ...]) -> jax.Array:
+    largest, starts = ks[-1], np.cumsum((0, *ks))
+    # distances are measured by the finest labeling, in which a point that it leaves out must be somewhere
+    somewhere = jnp.where((labels >= 0).any(0), jnp.maximum(labels[-1], 0), -1)
+    finest, _ = scaled(partition(x, somewhere, None, None, metric, largest))
+
+    def score(one: jax.Array, sums: Callable[[Partition], jax.Array]) -> jax.Array:
+        p = partition(finest.x, one, None, None, metric, largest)
+        return score_by_sums(p, sums(p))
+
+    if _is_apart(metric, x.shape[1], ks):
+        return jax.lax.map(lambda one: score(one, distance_sums), labels)
+    columns = jnp.where(labels >= 0, labels + starts[:-1, None], starts[-1])
+    rows = jnp.arange(x.shape[0])[None, :]
+    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(1, mode="drop")
+    sums = distance_sums_side_by_side(finest, w)
+    # what stands beside the sums of a labeling is of clusters that it does not have
+    sums = jnp.pad(sums, [(0, 0), (0, largest)])
+
+    def from_all(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+        one, start = given
+        return score(one, lambda _: jax.lax.dynamic_slice_in_dim(sums, start, largest, 1))
+
+    return jax.lax.map(from_all, (labels, jnp.asarray(starts[:-1])))
+
+
+def _is_apart(metric: Partial, d: int, ks: tuple[int, ...]) -> bool:
+    """Whether one labeling after the other is cheaper: where no distances are formed, or adding them up is the work."""
+    if metric.func in (squared_euclidean, cosine):
+        return True
+    return metric.func not in (on_blocks, precomputed) and sum(ks) > (d + 64) * len(ks)
+
+
+def _is_long(shape, ks, functions, starts, references) -> bool:
+    n, d = shape
+    pairs = n * n * len(ks) if "silhouette" in functions else 0
+    to_centroids = 10 * n * sum(ks) * starts * (1 + references)  # in some ten iterations
+    return (pairs + to_centroids) * d > LONG
+
+
+def _cost(shape, ks, functions, starts, references) -> str:
+    """What a sweep will take, in a sentence."""
+    n, d = shape
+    said = [f"sweep of {len(ks)} numbers of clusters, {ks[0]} to {ks[-1]}: {n} points of {d} features"]
+    width = 2 * d
+    if "silhouette" in functions:
+        said.append(f"{n * n:.2g} pairs of them")
+        width += 2 * sum(ks)
+    if starts:
+        said.append(f"{starts} starts of k-means each")
+    if references:
+        said.append(f"{references} sets of references")
+    return f"{', '.join(said)}; arrays of some {4 * n * width / 1e6:.0f} MB"
+
+
+def _tracked(ks: Sequence[int], what: str, shown: bool) -> Iterator[int]:
+    """The numbers of clusters, one after the other, with a bar where it is wanted: rich's if that is installed."""
+    if not shown:
+        yield from ks
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import track
+    except ImportError:
+        for place, k in enumerate(ks):
+            print(f"{what}: k = {k}, {place} of {len(ks)} done", file=sys.stderr)
+            yield k
+    else:
+        yield from track(ks, what, console=Console(stderr=True))
+
+
+def suggest_k(sweep: SweepResult) -> Suggestion:
+    """The number of clusters that most criteria choose, each by its own rule.
+
+    `k = argmax_k #{criteria that choose k}`: an index chooses by its rule in `INDICES` (its largest or smallest value),
+    the gap by `max_se`. Functions that are not in `INDICES` have no rule, and no vote.
+
+    Args:
+        sweep: as `sweep_k` gives it.
+
+    Returns:
+        Suggestion. Its sentence names who voted for what, and warns where criteria disagree, where the answer lies at
+        an end of the range, and where nothing speaks for any clusters: the gap chooses 1, or silhouettes are as low as
+        those of shuffled labels, which are 0 or less. Its k is None where all is NaN.
+
+    Raises:
+        TypeError: the sweep is traced.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> indices = {"silhouette": jnp.array([0.4, 0.7, jnp.nan])}
+        >>> labels = jnp.zeros((3, 5), int)
+        >>> suggest_k(SweepResult(jnp.array([2, 3, 4]), labels, None, None, indices, None, {})).k
+        3
+
+    Source: Charrad et al. (2014), whose majority vote this is; the word on silhouettes: Kaufman and Rousseeuw, Finding
+    groups in data (1990).
+    """
+    if is_traced(*jax.tree.leaves(sweep.indices), sweep.ks):
+        raise TypeError("the sweep must be known before a trace: call suggest_k outside jit and vmap")
+    ks = np.asarray(sweep.ks)
+    votes: dict[str, int] = {}
+    for name, given in sweep.indices.items():
+        values = np.asarray(given)
+        if name in INDICES and not np.isnan(values).all():
+            choose = np.nanargmax if INDICES[name].rule == "largest" else np.nanargmin
+            votes[name] = int(ks[choose(values)])
+    if sweep.gap is not None and not np.isnan(sweep.gap.gap).any():
+        votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(sweep.gap.gap, sweep.gap.standard_error) - 1])
+    if not votes:
+        return Suggestion(None, {}, "No answer: no criterion has a value anywhere.")
+    counts = Counter(votes.values())
+    k = min(counts, key=lambda k: (-counts[k], k))
+    return Suggestion(k, votes, " ".join(_why(k, votes, sweep, ks)))
+
+
+def _why(k: int, votes: dict[str, int], sweep: SweepResult, ks: np.ndarray) -> Iterator[str]:
+    """The sentences of a suggestion."""
+    clusters = f"{k} cluster{'s' if k > 1 else ''}"
+    agreed = [name for name, vote in votes.items() if vote == k]
+    yield f"{clusters}: {_listed(agreed)} say{'s' if len(agreed) == 1 else ''} so."
+    others = [f"{name} {vote}" for name, vote in votes.items() if vote != k]
+    if others:
+        tied = max(Counter(vote for vote in votes.values() if vote != k).values()) == len(agreed)
+        yield f"Criteria disagree: {_listed(others)}{', as many, of which the smallest is taken' if tied else ''}."
+    if k in (ks[0], ks[-1]) and len(ks) > 1 and k > 1:
+        end = "smallest" if k == ks[0] else "largest"
+        if not (k == 2 and end == "smallest"):
+            yield f"It is the {end} k that was tried: try {'smaller' if end == 'smallest' else 'larger'} ones too."
+    if votes.get("gap") == 1:
+        yield "The gap chooses 1: data without clusters would look as clustered."
+    best = np.nanmax(sweep.indices["silhouette"]) if "silhouette" in votes else 1.0
+    if best < SHUFFLED:
+        yield f"The best silhouette is {best:.2f}, near the 0 or less of shuffled labels: nothing speaks for clusters."
+    elif best < WEAK:
+        yield f"The best silhouette is {best:.2f}: below {WEAK} no substantial structure is seen in it."
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
