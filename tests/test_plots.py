@@ -13,12 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.container import ErrorbarContainer
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage, TextArea
 from matplotlib.patches import ConnectionPatch, Rectangle, StepPatch
 from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from clusterjax import plots
+from clusterjax.selection import GapResult, SweepResult
 
 
 @pytest.fixture(autouse=True)
@@ -255,3 +257,40 @@ def test_without_matplotlib_or_umap_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"plots need matplotlib: pip install 'clusterjax\[plots\]'"):
         plots.silhouette_plot([0.5, 0.2], [0, 1])
+
+
+def sweep_of(**more):
+    """A sweep of 2, 3, 4 and 6 clusters, with these curves."""
+    nothing = SweepResult(jnp.array([2, 3, 4, 6]), jnp.zeros((4, 5), int), None, None, {}, None, {})
+    return nothing._replace(**more)
+
+
+def test_a_curve_and_the_k_it_chooses():
+    sweep = sweep_of(
+        indices={"silhouette": jnp.array([0.1, 0.2, 0.7, 0.3]), "davies_bouldin": jnp.array([1.0, 2, 3, 4])}
+    )
+    ax = plots.sweep_plot(sweep)
+    assert_allclose(np.asarray(ax.lines[0].get_xydata()), [[2, 0.1], [3, 0.2], [4, 0.7], [6, 0.3]], rtol=1e-6)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["2", "3", "4", "6"]
+    assert ax.get_title() == "silhouette chooses 4"
+    assert_allclose(np.asarray(ax.lines[-1].get_xydata()), [[4, 0.7]], rtol=1e-6)
+    assert plots.sweep_plot(sweep, criterion="davies_bouldin").get_title() == "davies_bouldin chooses 2"
+
+
+def test_the_gap_has_bars_and_the_inertia_an_elbow_or_none():
+    ks, values, errors = jnp.array([1, 2, 3, 4, 6]), jnp.array([0.1, 0.9, 0.2, 0.3, 0.2]), jnp.full(5, 0.05)
+    gap = GapResult(ks, values, values, values, errors, jnp.zeros((5, 5), int))
+    ax = plots.sweep_plot(sweep_of(gap=gap, inertia=jnp.array([40.0, 30, 20, 0])), criterion="gap")
+    assert ax.get_title() == "gap chooses 2"
+    assert isinstance(ax.containers[0], ErrorbarContainer)
+    assert ax.containers[0].has_yerr
+    straight = sweep_of(inertia=jnp.array([50.0, 40, 30, 10]))
+    assert plots.sweep_plot(straight, criterion="inertia").get_title() == "inertia: no answer"
+    bent = sweep_of(inertia=jnp.array([50.0, 10, 9, 8]))
+    assert plots.sweep_plot(bent, criterion="inertia").get_title() == "inertia bends at 3"
+
+
+def test_a_criterion_that_the_sweep_does_not_have():
+    with pytest.raises(ValueError, match="no 'gap': pass one of silhouette"):
+        plots.sweep_plot(sweep_of(indices={"silhouette": jnp.ones(4)}), criterion="gap")
+    assert plots.sweep_plot(sweep_of(indices={"mine": jnp.ones(4)}), criterion="mine").get_title() == "mine: no answer"
