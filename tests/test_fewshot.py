@@ -466,7 +466,7 @@ def test_traced_labels_out_of_range_draw_nothing(replacement):
 
     @jax.jit
     def run(labels):
-        known = {**DRAW, "replacement": replacement, "num_clusters": 6}
+        known = {**DRAW, "num_episodes": 4, "replacement": replacement, "num_clusters": 6}
         episodes = fewshot.sample_episodes(KEY, labels, **known)
         return episodes, fewshot.evaluate(KEY, x, labels, **known), fewshot.prototypes(x, labels, num_clusters=6)
 
