@@ -6,6 +6,8 @@ And fixtures that several files want.
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 
 import jax
@@ -27,10 +29,25 @@ STRICT = (
 )
 
 
+# Most of the suite's time is LLVM's, on programs that run once on a few points: compiled like this it takes half of it.
+# What depends on how a user's program is compiled says so, as tests/test_gradients.py does.
+QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+
+
 def pytest_configure(config):
     """What one worker or child has compiled the others read, from a folder of this run, which its end removes."""
     if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
+    if "XLA_FLAGS" not in os.environ:
+        # a flag that an XLA does not know ends its process
+        known = subprocess.run(
+            [sys.executable, "-c", "import jax; jax.devices()"],
+            env={**os.environ, "XLA_FLAGS": QUICK},
+            capture_output=True,
+            check=False,
+        )
+        if known.returncode == 0:
+            os.environ["XLA_FLAGS"] = QUICK
     folder = tempfile.mkdtemp(prefix="clusterjax-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder

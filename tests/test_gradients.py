@@ -4,6 +4,8 @@ Compiled, and on a network as deep as the one that is trained: a fused program r
 one by one, and a gradient that depends on rounding is wrong only there.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,8 @@ from clusterjax import losses
 from experiments import encoders
 
 CLASSES, DRAWINGS = 6, 4
+# as for users, whatever the suite is compiled with
+OPTIONS = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
 LOSSES = {
     **{name: getattr(losses, name) for name in losses.__all__},
     "soft minimum": lambda *a, **k: losses.silhouette_loss(*a, **k, temperature=1.0),
@@ -38,7 +42,7 @@ def test_gradient_of_a_compiled_step(options, loss):
         lambda a: a.astype(jnp.float64) if jnp.issubdtype(a.dtype, jnp.floating) else a, (params, rest)
     )
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=OPTIONS)
     def value_and_gradient(params):
         def objective(params):
             return loss(nnx.merge(graph, params, rest, copy=True)(images), labels, num_clusters=CLASSES)

@@ -236,10 +236,17 @@ def _evaluate(embeddings, episodes: Episodes, metric: Partial) -> EpisodeResult:
     num_episodes, way, shot = episodes.support.shape
     queries, dim = episodes.query.shape[2], x.shape[1]
 
+    always = (episodes.support >= -1).all()  # which a compiler does not know
+
     def accuracy(episode: Episodes) -> jax.Array:
         centres = x[episode.support].mean(1)
         asked = x[episode.query].reshape(way * queries, dim)
-        distances = distances_to(centres, asked, metric, jnp.repeat(jnp.arange(way), queries))
+        own = jnp.repeat(jnp.arange(way), queries)
+        # As the result of a branch distances are kept. A fused program may compute them again, rounded otherwise, to
+        # compare them with their minimum: then none equals it.
+        distances = jax.lax.cond(
+            always, lambda c, a: distances_to(c, a, metric, own), lambda c, a: jnp.zeros_like(a @ c.T), centres, asked
+        )
         distances = distances.reshape(way, queries, way)
         nearest = distances == distances.min(-1, keepdims=True)
         # a NaN distance equals nothing, not even the NaN minimum: 0 / 0, and the episode is NaN
