@@ -58,11 +58,7 @@ def as_data(x: ArrayLike, num_points: int, metric: Partial) -> Array:
         TypeError: they are no real numbers.
         ValueError: shapes that do not fit, a diagonal of distances that is not zero.
     """
-    x = as_array(x, "the data")
-    if isinstance(x, np.ndarray) and not jnp.issubdtype(x.dtype, jnp.floating):
-        x = x.astype(np.float32)  # before they are cut to 32 bits
-    if x.ndim != 2:
-        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
+    x = as_rows(x)
     if len(x) != num_points:
         raise ValueError(f"there must be one label for each point: {num_points} labels for {len(x)} points")
     if metric.func is whitened_euclidean and metric.args[0].shape[0] != x.shape[1]:
@@ -70,6 +66,21 @@ def as_data(x: ArrayLike, num_points: int, metric: Partial) -> Array:
         raise ValueError(f"the matrix of mahalanobis is for {size} features: the data have {x.shape[1]}")
     if metric.func is precomputed and len(x) != x.shape[1]:
         raise ValueError(f"precomputed distances must be a square matrix, not of shape {x.shape}")
+    return x
+
+
+def as_rows(x: ArrayLike) -> Array:
+    """Points [n, d], however many.
+
+    Raises:
+        TypeError: they are no real numbers.
+        ValueError: they are not a row a point.
+    """
+    x = as_array(x, "the data")
+    if isinstance(x, np.ndarray) and not jnp.issubdtype(x.dtype, jnp.floating):
+        x = x.astype(np.float32)  # before they are cut to 32 bits
+    if x.ndim != 2:
+        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
     return x
 
 

@@ -127,6 +127,19 @@ def scaled(p: Partition) -> tuple[Partition, jax.Array]:
     return p._replace(x=p.x / scale), unit * unit if p.metric.func is squared_euclidean else unit
 
 
+def sums_by_cluster(values: jax.Array, own: Members, num_clusters: int) -> jax.Array:
+    """Sums [k, m] of the rows of `values` [n, m]; a row of no cluster is left out."""
+
+    def by_rows(values: jax.Array, own: jax.Array) -> jax.Array:
+        return jax.ops.segment_sum(values, own, num_clusters)
+
+    def by_product(values: jax.Array, own: jax.Array) -> jax.Array:
+        return matmul(jax.nn.one_hot(own, num_clusters, axis=0, dtype=values.dtype), values)
+
+    # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
+    return jax.lax.platform_dependent(values, own, cpu=by_rows, default=by_product)
+
+
 def centroids(x: Array, w: Weights) -> Centroids:
     """Weighted mean of each cluster; of an empty one, the mean of all."""
     mean = present_mean(x, w)  # averaging deviations keeps the digits of data far from the origin

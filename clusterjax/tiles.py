@@ -343,8 +343,8 @@ def _over_pairs(
             at_j = (at_i + offset) % count
             tallied = []
             for r, result, found in zip(reductions, results, distances(i, j, at_i, at_j), strict=True):
-                ahead = r.tally(result, found, i, at_j)
-                tallied.append(r.tally(ahead, jnp.where(offset == 0, r.neutral, found).T, j, at_i))
+                result = r.tally(result, found, i, at_j)
+                tallied.append(r.tally(result, jnp.where(offset == 0, r.neutral, found).T, j, at_i))
             return tuple(tallied), None
 
         there = (jnp.arange(count) + offset) % count

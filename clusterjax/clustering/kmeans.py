@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_array, as_count, as_mask, as_sample_weights, check_option
+from clusterjax.arguments import as_array, as_count, as_mask, as_rows, as_sample_weights, check_option
 from clusterjax.clustering.lloyd import Cloud, Fitted, in_blocks, lloyd
 from clusterjax.clustering.seeding import distinct, plus_plus
 from clusterjax.distances import as_points, is_traced, power_of_two, unit_rows
@@ -106,7 +106,7 @@ def kmeans(
     Source: Lloyd, Least squares quantization in PCM (1982); Arthur and Vassilvitskii, k-means++ (2007); Dhillon and
     Modha, Concept decompositions for large sparse text data (2001).
     """
-    x = _as_points(x)
+    x = as_rows(x)
     where = as_mask(where, x.shape[:1])
     weights = None if weights is None else as_sample_weights(weights, len(x))
     num_restarts = as_count(num_restarts, "num_restarts")
@@ -134,15 +134,6 @@ def kmeans(
         tolerance=jnp.asarray(tolerance, jnp.float32),
         metric=metric,
     )
-
-
-def _as_points(x: ArrayLike) -> Array:
-    x = as_array(x, "the data")
-    if x.ndim != 2:
-        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
-    if isinstance(x, np.ndarray) and not jnp.issubdtype(x.dtype, jnp.floating):
-        x = x.astype(np.float32)  # before they are cut to 32 bits
-    return x
 
 
 def _as_counts(num_clusters: Any, max_clusters: int | None) -> tuple[int | jax.Array, int]:

@@ -25,8 +25,8 @@ from clusterjax.arguments import (
     as_sample_weights,
     check_diagonal,
 )
-from clusterjax.distances import as_points, is_traced, matmul, pairwise_distances, precomputed, resolve
-from clusterjax.partition import Partition, clean
+from clusterjax.distances import as_points, is_traced, pairwise_distances, precomputed, resolve
+from clusterjax.partition import Partition, clean, sums_by_cluster
 from clusterjax.tiles import TILE_ELEMENTS
 from clusterjax.typing import Array, Mask, Metric
 
@@ -310,23 +310,12 @@ def _best_swap(distances: jax.Array, mass: jax.Array, medoids: jax.Array) -> tup
         """[k, block], of each medoid that may go."""
         shared = (mass[:, None] * jnp.minimum(columns - d1[:, None], 0)).sum(0, keepdims=True)
         of_own = mass[:, None] * (jnp.clip(columns, d1[:, None], d2[:, None]) - d1[:, None])
-        return shared + _sum_by_cluster(of_own, own, k)
+        return shared + sums_by_cluster(of_own, own, k)
 
     costs = _by_candidates(cost, distances)
     costs = jnp.where((mass == 0)[None, :], jnp.inf, costs).at[:, medoids].set(jnp.inf)
     best = costs.T.argmin()  # of equally good ones the first point, and for it the first medoid, as R does
     return best % k, (best // k).astype(medoids.dtype)
-
-
-def _sum_by_cluster(values: jax.Array, own: jax.Array, k: int) -> jax.Array:
-    def by_rows(values: jax.Array, own: jax.Array) -> jax.Array:
-        return jax.ops.segment_sum(values, own, k)
-
-    def by_product(values: jax.Array, own: jax.Array) -> jax.Array:
-        return matmul(jax.nn.one_hot(own, k, axis=0, dtype=values.dtype), values)
-
-    # elsewhere products are cheap, and additions from many threads neither cheap nor always in the same order
-    return jax.lax.platform_dependent(values, own, cpu=by_rows, default=by_product)
 
 
 def _by_candidates(f: Any, distances: jax.Array) -> jax.Array:

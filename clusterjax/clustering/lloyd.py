@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import FEW, NOISE, matmul, squared_differences, unit_rows
+from clusterjax.partition import sums_by_cluster
 
 # Scores held at a time, centroids by points.
 TILE_ELEMENTS = 2**18
@@ -167,16 +168,7 @@ def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tup
 
 def added(block: Blocks, labels: jax.Array, max_k: int) -> jax.Array:
     """Sums of one block, [max_k, d + 1]."""
-    weighted = block.x * block.mass[:, None]
-
-    def by_product(weighted: jax.Array, labels: jax.Array) -> jax.Array:
-        return matmul(jax.nn.one_hot(labels, max_k, dtype=weighted.dtype).T, weighted)
-
-    def by_rows(weighted: jax.Array, labels: jax.Array) -> jax.Array:
-        return jax.ops.segment_sum(weighted, labels, max_k)
-
-    # elsewhere products are cheap, and additions from many threads not always in the same order
-    return jax.lax.platform_dependent(weighted, labels, cpu=by_rows, default=by_product)
+    return sums_by_cluster(block.x * block.mass[:, None], labels, max_k)
 
 
 def squared_to_own(x: jax.Array, centroids: jax.Array, labels: jax.Array) -> jax.Array:

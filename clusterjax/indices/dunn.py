@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import ratio
-from clusterjax.indices.silhouette import comparable
+from clusterjax.indices.silhouette import comparable, is_comparable
 from clusterjax.partition import Partition, scaled
 from clusterjax.public import public
 from clusterjax.tiles import distance_between, distance_extremes
@@ -46,9 +46,8 @@ def dunn_index(p: Partition, **_: Unpack[Measured]) -> Scalar:
     other = ~own & (p.sizes > 0)[None, :] & own.any(1, keepdims=True)
     between = _pair(p, jnp.where(other, smallest, jnp.inf))
     within = _pair(p, jnp.where(own, -largest, jnp.inf))
-    defined = other.any() & (p.sizes > 1).any()
     met = jnp.where(between > 0, jnp.inf, between)  # NaN stays so
-    return jnp.where(defined, jnp.where(within == 0, met, ratio(between, within)), jnp.nan)
+    return jnp.where(is_comparable(p), jnp.where(within == 0, met, ratio(between, within)), jnp.nan)
 
 
 def _pair(p: Partition, extremes: jax.Array) -> jax.Array:

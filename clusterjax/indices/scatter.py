@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import above_noise, ratio, row_minimum, safe_sqrt
-from clusterjax.indices.silhouette import comparable
+from clusterjax.indices.silhouette import comparable, is_comparable
 from clusterjax.partition import Partition, centroids, present_mean, scaled
 from clusterjax.public import public
 from clusterjax.typing import Centroids, Clustered, Scalar, Scores
@@ -42,7 +42,7 @@ def calinski_harabasz_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
     between = (p.sizes * jnp.square(c - present_mean(p.x, p.w)).sum(1)).sum()
     n, k = p.sizes.sum(), (p.sizes > 0).sum(dtype=p.x.dtype)
     score = ratio(between * (n - k), within * (k - 1))
-    return jnp.where(_comparable(p), jnp.where(within == 0, 1, score), jnp.nan)
+    return jnp.where(is_comparable(p), jnp.where(within == 0, 1, score), jnp.nan)
 
 
 @public(needs=comparable, points_for="scatter is around means of points")
@@ -78,7 +78,7 @@ def davies_bouldin_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
     compared = present[:, None] & present[None, :] & ~jnp.eye(len(c), dtype=bool)
     likeness = ratio(spread[:, None] + spread[None, :], apart)
     most = -row_minimum(jnp.where(compared, -likeness, 0))
-    return jnp.where(_comparable(p), ratio(most.sum(), present.sum(dtype=most.dtype)), jnp.nan)
+    return jnp.where(is_comparable(p), ratio(most.sum(), present.sum(dtype=most.dtype)), jnp.nan)
 
 
 def _around_centroids(p: Partition) -> tuple[Centroids, Scores]:
@@ -89,8 +89,3 @@ def _around_centroids(p: Partition) -> tuple[Centroids, Scores]:
     squared = jnp.square(p.x - c.at[p.own].get(mode="clip")).sum(1)
     scale = jnp.square(p.x - mean).sum(1)
     return c, above_noise(squared, jnp.finfo(scale.dtype).eps * scale)
-
-
-def _comparable(p: Partition) -> jax.Array:
-    """What `comparable` asks for, in a trace."""
-    return ((p.sizes > 0).sum() > 1) & (p.sizes > 1).any()

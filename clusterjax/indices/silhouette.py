@@ -142,6 +142,11 @@ def comparable(sizes: np.ndarray) -> None:
         )
 
 
+def is_comparable(p: Partition) -> jax.Array:
+    """What `comparable` asks for, in a trace, of points that count once."""
+    return ((p.sizes > 0).sum() > 1) & (p.sizes > 1).any()
+
+
 @public(needs=comparable)
 def silhouette_samples(p: Partition, **_: Unpack[Measured]) -> Scores:
     """Silhouette of each point.

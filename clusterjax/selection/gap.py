@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_array, as_count, as_mask, check_option
+from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, matmul, power_of_two, ratio, resolve, safe_sqrt, unit_rows
 from clusterjax.partition import centred, members, partition
@@ -106,9 +106,7 @@ def gap_statistic(
     weighted: Yan and Ye (2007); gap*: Mohajer, Englmeier, Schmid (arXiv 1103.4767). R's `clusGap` has half of this W,
     the divisor B - 1 in its sd, power 1 by default, and the name "scaledPCA" for "pca".
     """
-    x = as_array(x, "the data")
-    if x.ndim != 2:
-        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
+    x = as_rows(x)
     where = as_mask(where, x.shape[:1])
     ks = as_ks(range(1, as_count(max_clusters, "max_clusters") + 1))
     num_references, num_restarts = as_count(num_references, "num_references"), as_count(num_restarts, "num_restarts")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_array, as_count, as_mask, check_option
+from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, ratio, squared_euclidean, unit_rows
 from clusterjax.selection.candidates import as_ks, check_enough, groups
@@ -74,9 +74,7 @@ def prediction_strength(
 
     Source: Tibshirani and Walther, Cluster validation by prediction strength (2005); R's `fpc::prediction.strength`.
     """
-    x = as_array(x, "the data")
-    if x.ndim != 2:
-        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
+    x = as_rows(x)
     where = as_mask(where, x.shape[:1])
     candidates = as_ks(ks)
     check_enough(tuple(2 * k for k in candidates), len(x), where)  # each half needs as many points as clusters

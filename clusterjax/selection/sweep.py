@@ -16,7 +16,7 @@ import numpy as np
 from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_array, as_count, as_integers, as_labels, as_mask, check_diagonal, cluster_sizes
+from clusterjax.arguments import as_count, as_integers, as_labels, as_mask, as_rows, check_diagonal, cluster_sizes
 from clusterjax.clustering.kmeans import kmeans
 from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
 from clusterjax.indices import INDICES
@@ -149,9 +149,7 @@ def sweep_k(
 
     Source: Charrad et al., NbClust: an R package for determining the relevant number of clusters (2014).
     """
-    resolved, x = resolve(metric), as_array(x, "the data")
-    if x.ndim != 2:
-        raise ValueError(f"the data must be two-dimensional, a row a point, not of shape {x.shape}")
+    resolved, x = resolve(metric), as_rows(x)
     where = as_mask(where, x.shape[:1])
     candidates = as_ks(ks)
     check_enough(candidates, len(x), where)
