@@ -92,6 +92,20 @@ def test_blocks_change_nothing(monkeypatch):
     assert_allclose(in_blocks.centroids, whole.centroids, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("k", [1, 79, 80, 97, 100, 121])
+@pytest.mark.parametrize("d", [2, 12])
+def test_the_nearest_of_many_is_the_first_of_equal_ones_and_live(k, d):
+    rng = np.random.default_rng(k)
+    x = rng.integers(-2, 3, (300, d)).astype(np.float32)  # products of small integers are exact, and ties are many
+    centroids = rng.integers(-2, 3, (k, d)).astype(np.float32)
+    live = rng.random(k) < 0.7
+    live[-1] = True
+    given = jnp.asarray(np.c_[x, np.ones(len(x), np.float32)])
+    found = lloyd.nearest(given, jnp.asarray(centroids), jnp.asarray(live))
+    d2 = ((x[:, None] - centroids) ** 2).sum(-1) + np.where(live, 0, np.inf)
+    assert_array_equal(found, d2.argmin(1))
+
+
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_restarts_find_planted_blobs_and_never_do_worse(init):
     rng = np.random.default_rng(0)

@@ -230,7 +230,7 @@ def fit(
         start = jnp.where(live[:, None], (unit_rows(start) if spherical else start / unit) - cloud.origin, 0)
         valid &= jnp.isfinite(start).all()
     threshold = jnp.asarray(tolerance, cloud.x.dtype) * _mean_variance(cloud)
-    blocks = in_blocks(cloud, max_k)
+    blocks = in_blocks(cloud, max_k, alike=weights is None and not spherical)
 
     def one(number: jax.Array) -> Fitted:
         own = jax.random.fold_in(key, number)

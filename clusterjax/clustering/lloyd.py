@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple
 
 import jax
@@ -11,8 +12,10 @@ from clusterjax.distances import FEW, NOISE, matmul, squared_differences, unit_r
 from clusterjax.partition import sums_by_cluster
 
 # Scores held at a time, centroids by points.
-TILE_ELEMENTS = 2**18
-LEAST_BLOCK = 256
+TILE_ELEMENTS = 2**19
+LEAST_BLOCK = 1024
+# Centroids that are compared with each other first.
+TEAM = 20
 
 
 class Cloud(NamedTuple):
@@ -20,7 +23,7 @@ class Cloud(NamedTuple):
 
     Attributes:
         x: [n, d], around their mean; 0 in the row of a point that takes no part.
-        mass: [n], how much each counts in a centroid.
+        mass: [n], how much each counts in a centroid, 0 where it takes no part.
         present: [n], which take part: with no mass a point still has a label.
         origin: [1, d], the mean.
     """
@@ -35,13 +38,15 @@ class Blocks(NamedTuple):
     """The same block by block, [count, block, ...], the last filled up with points that take no part.
 
     Attributes:
-        x: [count, block, d + 1], with a column of ones: it takes the centroids' lengths into the scores, and the masses
-            into the sums.
+        x: [count, block, d + 1], with a column of ones, of zeros where a point takes no part: it takes the centroids'
+            lengths into the scores, and the masses into the sums.
+        counts_as: mass by which a row is multiplied in the sums; None where each counts as it stands in `x`.
     """
 
     x: jax.Array
     mass: jax.Array
     present: jax.Array
+    counts_as: jax.Array | None
 
 
 class Fitted(NamedTuple):
@@ -111,13 +116,17 @@ def lloyd(
         step,
         State(start, none, zero, jnp.zeros((), bool), zero),
     )
-    labels = jax.lax.map(lambda x: nearest(x, state.centroids, live), blocks.x)
-    squared = jax.lax.map(lambda of: squared_to_own(of[0], state.centroids, of[1]), (blocks.x, labels))
+
+    def settle(block: Blocks) -> tuple[jax.Array, jax.Array]:
+        labels = nearest(block.x, state.centroids, live)
+        return labels, (squared_to_own(block.x, state.centroids, labels) * block.mass).sum()
+
+    labels, inertia = jax.lax.map(settle, blocks)
     labels = labels.reshape(-1)
     return Fitted(
         state.centroids,
         labels[: len(cloud.x)],
-        (squared * blocks.mass).sum(),
+        inertia.sum(),
         jax.ops.segment_sum(blocks.mass.reshape(-1), labels, max_k),
         state.iteration,
         state.done,
@@ -125,13 +134,13 @@ def lloyd(
     )
 
 
-def in_blocks(cloud: Cloud, max_k: int) -> Blocks:
-    """The points in blocks for so many centroids."""
+def in_blocks(cloud: Cloud, max_k: int, *, alike: bool) -> Blocks:
+    """The points in blocks for so many centroids; `alike` where all that take part have mass 1."""
     n = len(cloud.x)
     size = min(max(TILE_ELEMENTS // max_k, LEAST_BLOCK), max(n, 1))
     count = -(-n // size)
-    x = jnp.concatenate([cloud.x, jnp.ones_like(cloud.x[:, :1])], 1)
-    parts = Blocks(x, cloud.mass, cloud.present)
+    x = jnp.concatenate([cloud.x, cloud.present[:, None].astype(cloud.x.dtype)], 1)
+    parts = Blocks(x, cloud.mass, cloud.present, None if alike else cloud.mass)
 
     def cut(a: jax.Array) -> jax.Array:
         padded = jnp.pad(a, [(0, count * size - n)] + [(0, 0)] * (a.ndim - 1))
@@ -144,14 +153,40 @@ def nearest(x: jax.Array, centroids: jax.Array, live: jax.Array) -> jax.Array:
     """The first of the nearest live centroids of each point, [block]."""
     barred = jnp.where(live, 0, jnp.inf).astype(x.dtype)
     if centroids.shape[1] <= FEW:
-        scores = squared_differences(centroids, x[:, :-1]) + barred[:, None]
-        return scores.argmin(0).astype(jnp.int32)
+        # not by equality: what is not a product may be computed anew, and rounded anew, by each that asks for it
+        return (squared_differences(centroids, x[:, :-1]) + barred[:, None]).argmin(0).astype(jnp.int32)
     # |x - c|^2 / 2 without |x|^2 / 2, as one product; centroids in rows, so that the minima are of whole vectors
     half = jnp.square(centroids).sum(1) / 2 + barred
-    scores = matmul(jnp.concatenate([-centroids, half[:, None]], 1), x.T)
-    # numbers as floats, whose minimum is the faster; where none is equal, the last, so that it is always one of them
-    number = jnp.arange(len(centroids), dtype=x.dtype)[:, None]
-    return jnp.where(scores == scores.min(0, keepdims=True), number, len(centroids) - 1).min(0).astype(jnp.int32)
+    return first_smallest(by_team(jnp.concatenate([-centroids, half[:, None]], 1), x))
+
+
+def by_team(rows: jax.Array, x: jax.Array) -> jax.Array:
+    """Scores of rows whose last column is their bar, [place, team, block]: row number team * TEAM + place.
+
+    Rows of many are teams of TEAM, so that who is smallest need be asked among the winning team alone: one pass over
+    all the scores, where a search for the smallest takes two.
+    """
+    teams = -(-len(rows) // TEAM) if len(rows) >= 4 * TEAM else len(rows)
+    size = -(-len(rows) // teams)
+    rows = jnp.pad(rows, [(0, teams * size - len(rows)), (0, 0)]).at[len(rows) :, -1].set(jnp.inf)
+    places = rows.reshape(teams, size, -1).swapaxes(0, 1)
+    return matmul(places.reshape(size * teams, -1), x.T).reshape(size, teams, len(x))
+
+
+def first_smallest(scores: jax.Array) -> jax.Array:
+    """The number, team * size + place, of the first of the smallest scores [place, team, block]."""
+    best = reduce(jnp.minimum, scores)
+    smallest = best.min(0, keepdims=True)
+    team = _first_equal(best, smallest)
+    place = _first_equal(jnp.take_along_axis(scores, team[None, None, :], 1)[:, 0], smallest)
+    return team * len(scores) + place
+
+
+def _first_equal(values: jax.Array, sought: jax.Array) -> jax.Array:
+    """The first row of each column that holds what is sought there; the last where none does."""
+    # numbers as floats, whose minimum is the faster
+    number = jnp.arange(len(values), dtype=values.dtype)[:, None]
+    return jnp.where(values == sought, number, len(values) - 1).min(0).astype(jnp.int32)
 
 
 def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -168,7 +203,8 @@ def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tup
 
 def added(block: Blocks, labels: jax.Array, max_k: int) -> jax.Array:
     """Sums of one block, [max_k, d + 1]."""
-    return sums_by_cluster(block.x * block.mass[:, None], labels, max_k)
+    rows = block.x if block.counts_as is None else block.x * block.counts_as[:, None]
+    return sums_by_cluster(rows, labels, max_k)
 
 
 def squared_to_own(x: jax.Array, centroids: jax.Array, labels: jax.Array) -> jax.Array:
