@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusterjax.clustering.blocks import kmeans_blocks
 from clusterjax.clustering.kmeans import KMeansResult, kmeans
 from clusterjax.clustering.kmedoids import KMedoidsResult, clara, kmedoids
 from clusterjax.clustering.labelings import agglomerative, canonical_labels, density, match_labels
@@ -16,6 +17,7 @@ __all__ = [
     "coverage",
     "density",
     "kmeans",
+    "kmeans_blocks",
     "kmedoids",
     "match_labels",
     "noise_as_cluster",

@@ -249,7 +249,7 @@ def fit(
 
     nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(one, 0))
     best = jax.lax.fori_loop(0, 1 if init == "centroids" else num_restarts, better, nothing)
-    order = _largest_first(jnp.where(live, best.sizes, -1), best.centroids)
+    order = largest_first(jnp.where(live, best.sizes, -1), best.centroids)
     number = jnp.zeros_like(order).at[order].set(jnp.arange(max_k, dtype=order.dtype))
     labels = number[best.labels]
     labels = jnp.where(zero, 0, labels)
@@ -299,7 +299,7 @@ def _mean_variance(cloud: Cloud) -> jax.Array:
     return (jnp.where(cloud.present[:, None], jnp.square(cloud.x - mean), 0).sum(0) / count).mean()
 
 
-def _largest_first(sizes: jax.Array, centroids: jax.Array) -> jax.Array:
+def largest_first(sizes: jax.Array, centroids: jax.Array) -> jax.Array:
     """Order of the clusters: by size, the largest first; ties by the first coordinate in which they differ."""
     k, d = centroids.shape
 
