@@ -20,6 +20,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from clusterjax import plots
+from clusterjax.plots import embeddings, episodes, style
 from clusterjax.selection import GapResult, SweepResult
 
 
@@ -62,7 +63,7 @@ def test_silhouette_bars_are_sorted_within_their_cluster():
 
 def test_silhouette_of_very_many_clusters_names_some():
     ax = plots.silhouette_plot(np.linspace(0, 1, 400), np.arange(400) // 2)
-    assert len(ax.get_yticks()) <= plots.MOST_NAMES
+    assert len(ax.get_yticks()) <= style.MOST_NAMES
     assert len([patch for patch in ax.patches if isinstance(patch, StepPatch)]) == 200
 
 
@@ -138,7 +139,7 @@ def test_no_label_lies_on_another_and_every_line_ends_at_its_class(classes, spre
         if isinstance(label.offsetbox, TextArea):
             assert label.offsetbox.get_text() == names[own]
         assert to_hex(line.get_edgecolor()) == to_hex(label.patch.get_edgecolor())
-        assert to_hex(line.get_edgecolor()).upper() == plots.COLOURS[own % len(plots.COLOURS)]
+        assert to_hex(line.get_edgecolor()).upper() == style.COLOURS[own % len(style.COLOURS)]
         assert label.patch.get_window_extent().contains(*ax.transAxes.transform(line.xy1))
 
 
@@ -156,7 +157,7 @@ def test_labels_stand_beside_the_points():
 
 def test_of_very_many_classes_some_are_named():
     points, labels = blobs(200, 0.01, each=2)
-    assert 30 <= len(labels_of(plots.embedding_plot(points, labels))) <= plots.MOST_NAMES
+    assert 30 <= len(labels_of(plots.embedding_plot(points, labels))) <= style.MOST_NAMES
 
 
 def test_a_long_name_is_broken_into_lines():
@@ -164,7 +165,7 @@ def test_a_long_name_is_broken_into_lines():
     shown = shown_text(plots.embedding_plot(np.eye(2), [0, 1], names=[name, "short"]))
     assert shown[1] == "short"
     assert shown[0].replace("\n", "") == name
-    assert max(map(len, shown[0].split("\n"))) <= plots.LONG
+    assert max(map(len, shown[0].split("\n"))) <= embeddings.LONG
 
 
 def test_names_are_no_mathematics():
@@ -215,11 +216,11 @@ def test_an_episode_tells_right_from_wrong_by_frame_and_by_mark():
     true, predicted = np.array([1, 0, 0, 1, 2]), np.array([1, 0, 2, 0, 2])
     ax = plots.episode_plot(rng.random((3, 2, 7, 7)), rng.random((5, 7, 7)), predicted, true, names=["a", "b", "c"])
     frames = [to_hex(p.get_edgecolor()).upper() for p in ax.patches if isinstance(p, Rectangle)]
-    assert frames.count(plots.GIVEN) == 6
-    assert frames.count(plots.RIGHT) == 3
-    assert frames.count(plots.WRONG) == 2
+    assert frames.count(style.GIVEN) == 6
+    assert frames.count(episodes.RIGHT) == 3
+    assert frames.count(episodes.WRONG) == 2
     assert [text.get_text() for text in ax.texts] == ["✓", "✗ c", "✓", "✗ a", "✓"]  # row by row, in query order
-    rows = [round(text.get_position()[1] // plots.ROW) for text in ax.texts]
+    rows = [round(text.get_position()[1] // episodes.ROW) for text in ax.texts]
     assert rows == [0, 0, 1, 1, 2]
     assert ax.get_title() == "3-way 2-shot: 3 of 5 right"
 

@@ -1,0 +1,80 @@
+"""Clusters as bars: how well each of their points lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clusterjax.plots.style import COLOURS, MOST_NAMES, TEXT, name_of, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def silhouette_plot(
+    values: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Rousseeuw's silhouette plot: a bar for each point, sorted within its cluster, and how good each cluster is.
+
+    Wide, even blocks are clear clusters; a block that tapers to the left of zero holds points that lie nearer to
+    another cluster. At the right stand each cluster's size and mean; the dashed line is the mean of all points.
+
+    Args:
+        values: [n], the points' silhouettes, as from `silhouette_samples`.
+        labels: [n], the cluster of each point; a negative one is not drawn.
+        names: [max(labels) + 1], what to call the clusters instead of their numbers.
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: `values` and `labels` differ in length, or no label is left to draw.
+
+    Examples:
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> silhouette_plot([0.9, 0.8, -0.1, 0.5], [0, 0, 1, 1]).get_xlabel()
+        'silhouette'
+
+    Source: Rousseeuw, Silhouettes: a graphical aid (1987).
+    """
+    values, labels = np.asarray(values), np.asarray(labels)
+    if values.shape != labels.shape:
+        raise ValueError(f"every point needs a label: {values.shape} values and {labels.shape} labels were given")
+    values, labels = values[labels >= 0], labels[labels >= 0]
+    if not labels.size:
+        raise ValueError("no point has a cluster: give labels that are not negative")
+    clusters = np.unique(labels)
+    if ax is None:
+        ax = new_axes(6.5, min(14.0, max(3.0, 0.3 * clusters.size + 1)))
+    gap = max(1.0, 0.01 * labels.size)
+    bottom, middles, shares = 0.0, [], []
+    for position, cluster in enumerate(clusters):
+        own = np.sort(values[labels == cluster])[::-1]
+        edges = bottom + np.arange(own.size + 1)
+        # without snapping: rounded to whole pixels, thin bars would vanish
+        ax.stairs(own, edges, orientation="horizontal", fill=True, snap=False, color=COLOURS[position % len(COLOURS)])
+        middles.append(edges.mean())
+        shares.append(f"{own.size} | {own.mean():.2f}")
+        bottom = edges[-1] + gap
+    ax.axvline(values.mean(), color="black", linestyle="--", linewidth=1)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_ylim(bottom, -gap)
+    ax.set_xlim(min(0.0, np.floor(10 * np.nanmin(values)) / 10), 1)
+    every = -(-clusters.size // MOST_NAMES)  # of very many clusters some are named
+    ax.set_yticks(middles[::every], [name_of(names, cluster) for cluster in clusters[::every]], **TEXT)
+    beside = ax.secondary_yaxis("right")
+    beside.set_yticks(middles[::every], shares[::every], **TEXT)
+    for axis in (ax, beside):
+        axis.tick_params(axis="y", length=0)
+    ax.set_xlabel("silhouette")
+    ax.set_ylabel("cluster")
+    ax.set_title(f"{labels.size} points, {clusters.size} clusters, mean {values.mean():.2f}", fontsize=10)
+    beside.set_ylabel("size | mean", rotation=270, labelpad=18)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    beside.spines["right"].set_visible(False)
+    return ax
