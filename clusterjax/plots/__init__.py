@@ -6,9 +6,17 @@ by colour alone.
 
 from __future__ import annotations
 
-from clusterjax.plots.clusters import silhouette_plot
+from clusterjax.plots.clusters import silhouette_plot, silhouette_points_plot
 from clusterjax.plots.embeddings import embedding_plot
 from clusterjax.plots.episodes import episode_plot
-from clusterjax.plots.sweeps import sweep_plot
+from clusterjax.plots.sweeps import cluster_tree_plot, sweep_plot, votes_plot
 
-__all__ = ["embedding_plot", "episode_plot", "silhouette_plot", "sweep_plot"]
+__all__ = [
+    "cluster_tree_plot",
+    "embedding_plot",
+    "episode_plot",
+    "silhouette_plot",
+    "silhouette_points_plot",
+    "sweep_plot",
+    "votes_plot",
+]

@@ -1,4 +1,4 @@
-"""Clusters as bars: how well each of their points lies."""
+"""Clusters and how well each of their points lies: as bars, and where the points are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clusterjax.plots.style import COLOURS, MOST_NAMES, TEXT, name_of, new_axes
+from clusterjax.plots.plane import in_the_middle, on_a_plane, put_labels
+from clusterjax.plots.style import COLOURS, GIVEN, MARKERS, MOST_NAMES, TEXT, name_of, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,4 +78,78 @@ def silhouette_plot(
     beside.set_ylabel("size | mean", rotation=270, labelpad=18)
     ax.spines[["top", "right", "left"]].set_visible(False)
     beside.spines["right"].set_visible(False)
+    return ax
+
+
+def silhouette_points_plot(
+    points: ArrayLike,
+    values: ArrayLike,
+    labels: ArrayLike,
+    *,
+    method: str = "umap",
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Where the points lie that sit badly: the points in two dimensions, coloured by their silhouettes.
+
+    A marker for each cluster, and its name beside it; a ring around each point below 0, which is nearer to another
+    cluster. As in `embedding_plot`, two dimensions show what is together; the silhouettes are those of all dimensions.
+
+    Args:
+        points: [n, d].
+        values: [n], their silhouettes, as from `silhouette_samples`.
+        labels: [n], the cluster of each point; a negative one is drawn in grey.
+        method: "umap", "tsne" or "pca", to come to two dimensions when d > 2.
+        names: [max(labels) + 1], what to call the clusters instead of their numbers.
+        seed: for "umap" and "tsne".
+        ax: where to draw; a new figure without it.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ImportError: matplotlib, umap-learn or scikit-learn is needed and not installed.
+        ValueError: an unknown method, a point or the silhouette of one that is not finite, `points`, `values` and
+            `labels` differ in length, or no label is left to draw.
+
+    Examples:
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> points = [[0.0, 0.0], [0.0, 1.0], [5.0, 0.0], [1.0, 1.0]]
+        >>> silhouette_points_plot(points, [0.8, 0.7, 0.1, -0.6], [0, 0, 1, 1]).get_title()
+        '4 points, 2 clusters; ringed: 1 below 0'
+
+    Source: Rousseeuw (1987) for the silhouettes.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    flat, labels, how = on_a_plane(points, labels, method, seed)
+    values, clusters = np.asarray(values).astype(float), np.unique(labels[labels >= 0])
+    if values.shape != labels.shape:
+        raise ValueError(f"every point needs a silhouette: {values.shape} values were given for {len(flat)} points")
+    if not (clusters.size and np.isfinite(values[labels >= 0]).all()):
+        raise ValueError("there is nothing to colour by: no point has a cluster, or a silhouette is NaN or infinite")
+    if ax is None:
+        ax = new_axes(7.5, 6.5)
+    reach = np.abs(values[labels >= 0]).max() or 1.0
+    shades = {"norm": Normalize(-reach, reach), "cmap": "PuOr"}
+    ax.scatter(flat[labels < 0, 0], flat[labels < 0, 1], s=8, color=GIVEN, marker=".")
+    middles = []
+    for position, cluster in enumerate(clusters):
+        own = np.flatnonzero(labels == cluster)
+        marker = MARKERS[position % len(MARKERS)]
+        look = {"s": 24, "marker": marker, "edgecolor": "#666666", "linewidth": 0.4}
+        ax.scatter(flat[own, 0], flat[own, 1], c=values[own], **shades, **look)
+        middles.append(flat[own[in_the_middle(flat[own])]])
+    below = (labels >= 0) & (values < 0)
+    ax.scatter(flat[below, 0], flat[below, 1], s=75, facecolor="none", edgecolor="black", linewidth=0.9)
+    ax.figure.colorbar(ScalarMappable(**shades), ax=ax, label="silhouette", shrink=0.8)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.margins(0.08)
+    ax.set_title(f"{len(flat)} points, {clusters.size} clusters{how}; ringed: {below.sum()} below 0", fontsize=10)
+    every = -(-clusters.size // MOST_NAMES)  # of very many clusters some are named
+    signs = [name_of(names, cluster) for cluster in clusters[::every]]
+    put_labels(ax, flat, signs, middles[::every], ["black"] * len(signs))
     return ax
