@@ -63,6 +63,14 @@ def test_silhouette_bars_are_sorted_within_their_cluster():
     assert [text.get_text() for text in beside.get_yticklabels()] == ["3 | 0.10", "2 | 0.70"]
 
 
+def test_names_of_small_clusters_do_not_lie_on_each_other():
+    labels = np.repeat(np.arange(5), (200, 1, 1, 1, 200))
+    ax = plots.silhouette_plot(np.full(403, 0.5), labels, ax=plt.subplots(figsize=(5, 4.5))[1])
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.get_yticklabels()]
+    assert not any(a.overlaps(b) for a, b in pairwise(boxes))
+
+
 def test_silhouette_of_very_many_clusters_names_some():
     ax = plots.silhouette_plot(np.linspace(0, 1, 400), np.arange(400) // 2)
     assert len(ax.get_yticks()) <= style.MOST_NAMES

@@ -53,6 +53,7 @@ def silhouette_plot(
     if ax is None:
         ax = new_axes(6.5, min(14.0, max(3.0, 0.3 * clusters.size + 1)))
     gap = max(1.0, 0.01 * labels.size)
+    least = labels.size / max(30, clusters.size)  # small clusters have room for their names
     bottom, middles, shares = 0.0, [], []
     for position, cluster in enumerate(clusters):
         own = np.sort(values[labels == cluster])[::-1]
@@ -61,7 +62,7 @@ def silhouette_plot(
         ax.stairs(own, edges, orientation="horizontal", fill=True, snap=False, color=COLOURS[position % len(COLOURS)])
         middles.append(edges.mean())
         shares.append(f"{own.size} | {own.mean():.2f}")
-        bottom = edges[-1] + gap
+        bottom += max(own.size, least) + gap
     ax.axvline(values.mean(), color="black", linestyle="--", linewidth=1)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_ylim(bottom, -gap)
