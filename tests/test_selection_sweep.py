@@ -1,4 +1,4 @@
-"""A sweep: its fields against calls one by one, undefined indices, other methods, and what the criteria vote for."""
+"""A sweep: its fields against calls one by one, undefined indices, other methods, and what it will cost."""
 
 import importlib.util
 import sys
@@ -166,35 +166,6 @@ def test_both_ways_to_the_silhouettes_agree(ks):
     assert_allclose(found.indices["silhouette"], each, atol=1e-6)
 
 
-def result(silhouette, gap=None, ks=(2, 3, 4, 5), **more):
-    indices = {"silhouette": np.array(silhouette), **{name: np.array(v) for name, v in more.items()}}
-    if gap is not None:
-        zero = np.zeros(len(gap))
-        gap = GapResult(*map(jnp.asarray, (np.array([1, *ks]), zero, zero, np.array(gap), zero + 0.01, zero)))
-    labels = jnp.zeros((len(ks), 3), int)
-    return SweepResult(jnp.asarray(ks), labels, None, None, jax.tree.map(jnp.asarray, indices), gap, {})
-
-
-def test_what_a_suggestion_says():
-    plain = suggest_k(result([0.3, 0.6, 0.5, np.nan]))
-    assert plain == (3, {"silhouette": 3}, "3 clusters: silhouette says so.")
-    most = suggest_k(result([0.3, 0.6, 0.5, 0.4], [0.1, 0.3, 0.5, 0.9, 0.2], simplified_silhouette=[0, 0.8, 0.5, 0.4]))
-    assert most.k == 3
-    assert "Criteria disagree: gap 4." in most.sentence
-    tied = suggest_k(result([0.3, 0.4, 0.6, 0.5], [0.1, 0.3, 0.5, 0.4, 0.2]))
-    assert (tied.k, tied.votes) == (3, {"silhouette": 4, "gap": 3})
-    assert "silhouette 4, as many, of which the smallest is taken" in tied.sentence
-    assert "largest k that was tried: try larger" in suggest_k(result([0.3, 0.4, 0.5, 0.6])).sentence
-    assert "smallest k that was tried: try smaller" in suggest_k(result([0.6, 0.5], ks=(7, 8))).sentence
-    assert "tried" not in suggest_k(result([0.6, 0.5, 0.4, 0.3])).sentence  # there is none below 2 to try
-    none = suggest_k(result([0.05, 0.03, 0.02, 0.01], [0.5, 0.3, 0.2, 0.1, 0.1]))
-    assert none.k == 1
-    assert "gap chooses 1" in none.sentence
-    assert "nothing speaks for clusters" in none.sentence
-    assert "no substantial structure" in suggest_k(result([0.2, 0.1, 0.1, 0.1])).sentence
-    assert suggest_k(result([np.nan] * 4)).k is None
-
-
 def test_the_cost_is_said_beforehand(capsys):
     method = partial(cut_tree, blobs(), np.ones(60, bool))
     call = partial(sweep_k, jax.random.key(0), blobs(), ks=(2, 3), method=method)
@@ -209,7 +180,9 @@ def test_the_cost_is_said_beforehand(capsys):
 
 
 def test_a_data_frame_where_there_is_pandas(monkeypatch):
-    with_gap = result([0.3, 0.6], [0.1, 0.3, 0.5], ks=(2, 3))
+    ks, values = jnp.array([2, 3]), jnp.array([0.3, 0.6])
+    gap = GapResult(*[jnp.arange(1, 4)] * 3, jnp.array([0.1, 0.3, 0.5]), *[jnp.zeros(3)] * 2)
+    with_gap = SweepResult(ks, jnp.zeros((2, 3), int), None, None, {"silhouette": values}, gap, {})
     if importlib.util.find_spec("pandas") is None:
         with pytest.raises(ImportError, match="pip install pandas"):
             with_gap.to_pandas()
@@ -244,5 +217,3 @@ def test_what_cannot_be_swept_is_refused():
         call(ks=[2], method=lambda k: np.arange(30) % k)
     with pytest.raises(ValueError, match="a function of k, not 'ward'"):
         call(method="ward")
-    with pytest.raises(TypeError, match="outside jit"):
-        jax.jit(lambda s: suggest_k(SweepResult(s, s, s, s, {"silhouette": s}, None, {})).k)(np.arange(3.0))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from clusterjax.selection.gap import GapResult, gap_statistic
 from clusterjax.selection.rules import Elbow, elbow, max_se
 from clusterjax.selection.stability import PredictionStrength, prediction_strength
-from clusterjax.selection.sweep import Suggestion, SweepResult, suggest_k, sweep_k
+from clusterjax.selection.sweep import SweepResult, sweep_k
+from clusterjax.selection.votes import Suggestion, suggest_k
 
 __all__ = [
     "Elbow",

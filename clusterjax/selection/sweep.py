@@ -1,11 +1,10 @@
-"""Every number of clusters in one call, every criterion for each of them, and what they vote for."""
+"""Every number of clusters in one call, and every criterion for each of them."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
@@ -24,7 +23,6 @@ from clusterjax.indices.silhouette import comparable, score_by_sums
 from clusterjax.partition import Partition, partition, scaled
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
-from clusterjax.selection.rules import max_se
 from clusterjax.tiles import distance_sums, distance_sums_side_by_side
 from clusterjax.typing import Array, Mask, Metric
 
@@ -33,10 +31,6 @@ if TYPE_CHECKING:
 
 # So many distances or coordinates of points to centroids take seconds: a sweep that takes more says so beforehand.
 LONG = 10**10
-# Kaufman and Rousseeuw see no substantial structure below it.
-WEAK = 0.25
-# Shuffled labels have silhouettes of 0 or less.
-SHUFFLED = 0.1
 
 
 class SweepResult(NamedTuple):
@@ -79,20 +73,6 @@ class SweepResult(NamedTuple):
             }
         columns |= {name: np.asarray(values) for name, values in self.indices.items()}
         return pd.DataFrame(columns, index=pd.Index(np.asarray(self.ks), name="k"))
-
-
-class Suggestion(NamedTuple):
-    """A number of clusters, and why.
-
-    Attributes:
-        k: that of most votes, the smallest of equal ones; None where no criterion has a value.
-        votes: {criterion: k}, each by its own rule.
-        sentence: why, and what speaks against it.
-    """
-
-    k: int | None
-    votes: dict[str, int]
-    sentence: str
 
 
 def sweep_k(
@@ -144,8 +124,8 @@ def sweep_k(
         >>> corners = jnp.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
         >>> x = jnp.repeat(corners, 20, 0) + jax.random.normal(jax.random.key(0), (60, 2))
         >>> sweep = sweep_k(jax.random.key(1), x, ks=range(2, 6))
-        >>> suggest_k(sweep)
-        Suggestion(k=3, votes={'silhouette': 3}, sentence='3 clusters: silhouette says so.')
+        >>> int(sweep.ks[sweep.indices["silhouette"].argmax()])
+        3
 
     Source: Charrad et al., NbClust: an R package for determining the relevant number of clusters (2014).
     """
@@ -330,74 +310,3 @@ def _tracked(ks: Sequence[int], what: str, shown: bool) -> Iterator[int]:
             yield k
     else:
         yield from track(ks, what, console=Console(stderr=True))
-
-
-def suggest_k(sweep: SweepResult) -> Suggestion:
-    """The number of clusters that most criteria choose, each by its own rule.
-
-    `k = argmax_k #{criteria that choose k}`: an index chooses by its rule in `INDICES` (its largest or smallest value),
-    the gap by `max_se`. Functions that are not in `INDICES` have no rule, and no vote.
-
-    Args:
-        sweep: as `sweep_k` gives it.
-
-    Returns:
-        Suggestion. Its sentence names who voted for what, and warns where criteria disagree, where the answer lies at
-        an end of the range, and where nothing speaks for any clusters: the gap chooses 1, or silhouettes are as low as
-        those of shuffled labels, which are 0 or less. Its k is None where all is NaN.
-
-    Raises:
-        TypeError: the sweep is traced.
-
-    Examples:
-        >>> import jax.numpy as jnp
-        >>> indices = {"silhouette": jnp.array([0.4, 0.7, jnp.nan])}
-        >>> labels = jnp.zeros((3, 5), int)
-        >>> suggest_k(SweepResult(jnp.array([2, 3, 4]), labels, None, None, indices, None, {})).k
-        3
-
-    Source: Charrad et al. (2014), whose majority vote this is; the word on silhouettes: Kaufman and Rousseeuw, Finding
-    groups in data (1990).
-    """
-    if is_traced(*jax.tree.leaves(sweep.indices), sweep.ks):
-        raise TypeError("the sweep must be known before a trace: call suggest_k outside jit and vmap")
-    ks = np.asarray(sweep.ks)
-    votes: dict[str, int] = {}
-    for name, given in sweep.indices.items():
-        values = np.asarray(given)
-        if name in INDICES and not np.isnan(values).all():
-            choose = np.nanargmax if INDICES[name].rule == "largest" else np.nanargmin
-            votes[name] = int(ks[choose(values)])
-    if sweep.gap is not None and not np.isnan(sweep.gap.gap).any():
-        votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(sweep.gap.gap, sweep.gap.standard_error) - 1])
-    if not votes:
-        return Suggestion(None, {}, "No answer: no criterion has a value anywhere.")
-    counts = Counter(votes.values())
-    k = min(counts, key=lambda k: (-counts[k], k))
-    return Suggestion(k, votes, " ".join(_why(k, votes, sweep, ks)))
-
-
-def _why(k: int, votes: dict[str, int], sweep: SweepResult, ks: np.ndarray) -> Iterator[str]:
-    """The sentences of a suggestion."""
-    clusters = f"{k} cluster{'s' if k > 1 else ''}"
-    agreed = [name for name, vote in votes.items() if vote == k]
-    yield f"{clusters}: {_listed(agreed)} say{'s' if len(agreed) == 1 else ''} so."
-    others = [f"{name} {vote}" for name, vote in votes.items() if vote != k]
-    if others:
-        tied = max(Counter(vote for vote in votes.values() if vote != k).values()) == len(agreed)
-        yield f"Criteria disagree: {_listed(others)}{', as many, of which the smallest is taken' if tied else ''}."
-    if k in (ks[0], ks[-1]) and len(ks) > 1 and k > 1:
-        end = "smallest" if k == ks[0] else "largest"
-        if not (k == 2 and end == "smallest"):
-            yield f"It is the {end} k that was tried: try {'smaller' if end == 'smallest' else 'larger'} ones too."
-    if votes.get("gap") == 1:
-        yield "The gap chooses 1: data without clusters would look as clustered."
-    best = np.nanmax(sweep.indices["silhouette"]) if "silhouette" in votes else 1.0
-    if best < SHUFFLED:
-        yield f"The best silhouette is {best:.2f}, near the 0 or less of shuffled labels: nothing speaks for clusters."
-    elif best < WEAK:
-        yield f"The best silhouette is {best:.2f}: below {WEAK} no substantial structure is seen in it."
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
