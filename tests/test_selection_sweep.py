@@ -97,6 +97,51 @@ def test_points_that_some_labelings_leave_out():
     assert_allclose(found.indices["silhouette"], [silhouette_score(x, labels[k]) for k in (2, 3)], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("method", "metric"), [("kmeans", "euclidean"), (lambda k: np.arange(60) // 7 % k, "manhattan")]
+)
+def test_weights_are_repeated_points(method, metric):
+    x, times = blobs(seed=2), np.arange(60) % 4
+    again = np.repeat(np.arange(60), times)
+    names = ("silhouette", "simplified_silhouette")
+    call = partial(sweep_k, jax.random.key(0), ks=(2, 3), num_restarts=2, metric=metric, indices=names)
+    found = call(x, weights=times, method=method)
+    labels = np.asarray(found.labels)
+    theirs = call(x[again], method=lambda k: labels[k - 2, again])
+    for name in names:
+        assert_allclose(found.indices[name], theirs.indices[name], atol=1e-5)
+    if method == "kmeans":
+        assert found.centroids is not None
+        squared = ((x - np.asarray(found.centroids)[1][labels[1]]) ** 2).sum(1)
+        assert_allclose(np.asarray(found.inertia)[1], (times * squared).sum(), rtol=1e-4)
+
+
+def test_masked_is_removed_with_weights_too():
+    x, times, kept = blobs(), np.arange(60) % 4, np.arange(60) % 5 != 2
+    spoilt = np.where(kept[:, None], x, np.nan).astype(np.float32)
+    call = partial(sweep_k, jax.random.key(0), ks=(2, 3), num_restarts=2)
+    masked, removed = call(spoilt, weights=times, where=kept), call(x[kept], weights=times[kept])
+    assert_array_equal(masked.labels[:, kept], removed.labels)
+    assert_allclose(masked.indices["silhouette"], removed.indices["silhouette"], atol=1e-6)
+    assert masked.shuffled is not None
+    assert removed.shuffled is not None
+    assert_allclose(masked.shuffled, removed.shuffled, atol=1e-6)
+
+
+def test_shuffled_labels_are_those_of_the_best_k_elsewhere():
+    rng = np.random.default_rng(0)
+    x, kept = blobs(), np.arange(60) % 5 != 2
+    found = of_sixty(x, where=kept)
+    assert found.shuffled is not None
+    labels, three = np.asarray(found.labels[2])[kept], []
+    for _ in range(200):
+        three.append(sklearn.metrics.silhouette_score(x[kept], rng.permutation(labels)))
+    assert len(set(np.asarray(found.shuffled).tolist())) == 3
+    assert (np.abs(np.asarray(found.shuffled) - np.mean(three)) < 4 * np.std(three)).all()
+    other = of_sixty(x, where=kept, indices=("simplified_silhouette",))
+    assert other.shuffled is None
+
+
 def cut_tree(x, kept, k):
     """Ward's clusters of the rows that are kept, 0 for the others."""
     labels = np.zeros(len(x), int)
@@ -181,7 +226,8 @@ def test_the_cost_is_said_beforehand(capsys):
 
 def test_a_data_frame_where_there_is_pandas(monkeypatch):
     ks, values = jnp.array([2, 3]), jnp.array([0.3, 0.6])
-    gap = GapResult(*[jnp.arange(1, 4)] * 3, jnp.array([0.1, 0.3, 0.5]), *[jnp.zeros(3)] * 2)
+    zero = jnp.zeros(3)
+    gap = GapResult(jnp.arange(1, 4), zero, zero, jnp.array([0.1, 0.3, 0.5]), zero, zero)
     with_gap = SweepResult(ks, jnp.zeros((2, 3), int), None, None, {"silhouette": values}, gap, {})
     if importlib.util.find_spec("pandas") is None:
         with pytest.raises(ImportError, match="pip install pandas"):
@@ -215,5 +261,11 @@ def test_what_cannot_be_swept_is_refused():
         call(method=lambda k: np.arange(60) % k, gap_references=3)
     with pytest.raises(ValueError, match="k = 2 must be one for each of 60 points"):
         call(ks=[2], method=lambda k: np.arange(30) % k)
+    with pytest.raises(ValueError, match="3 clusters are more than the 2 points"):
+        call(ks=[3], weights=np.arange(60) < 2)
+    with pytest.raises(ValueError, match="dunn takes no weights"):
+        call(ks=[2], weights=np.ones(60), indices="dunn")
+    with pytest.raises(ValueError, match="the gap counts each point once"):
+        call(ks=[2], weights=np.ones(60), gap_references=3)
     with pytest.raises(ValueError, match="a function of k, not 'ward'"):
         call(method="ward")

@@ -15,7 +15,16 @@ import numpy as np
 from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_count, as_integers, as_labels, as_mask, as_rows, check_diagonal, cluster_sizes
+from clusterjax.arguments import (
+    as_count,
+    as_integers,
+    as_labels,
+    as_mask,
+    as_rows,
+    as_sample_weights,
+    check_diagonal,
+    cluster_sizes,
+)
 from clusterjax.clustering.kmeans import kmeans
 from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
 from clusterjax.indices import INDICES
@@ -31,6 +40,8 @@ if TYPE_CHECKING:
 
 # So many distances or coordinates of points to centroids take seconds: a sweep that takes more says so beforehand.
 LONG = 10**10
+# A few shuffles, for a mean and a spread: their spread is small.
+SHUFFLES = 3
 
 
 class SweepResult(NamedTuple):
@@ -44,6 +55,8 @@ class SweepResult(NamedTuple):
         indices: {name: [m]}, NaN where an index is not defined.
         gap: GapResult for one cluster and all `ks`, or None.
         reasons: {name: {k: sentence}}, why an index is not defined there; only names that have such a k.
+        shuffled: [3], the silhouettes of the labels with the best one, shuffled among their points: what labels have
+            that know nothing of the points. None where there is no silhouette.
     """
 
     ks: jax.Array
@@ -53,6 +66,7 @@ class SweepResult(NamedTuple):
     indices: dict[str, jax.Array]
     gap: GapResult | None
     reasons: dict[str, dict[int, str]]
+    shuffled: jax.Array | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each k: inertia, gap and its standard error where they are there, and every index.
@@ -86,6 +100,7 @@ def sweep_k(
     gap_references: int = 0,
     reference: Reference = "pca",
     where: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     metric: Metric = "euclidean",
     progress: bool | None = None,
 ) -> SweepResult:
@@ -94,8 +109,8 @@ def sweep_k(
     `labels_k = method(k)` and `index(x, labels_k)` for every k and index; `suggest_k` reads the result.
 
     Numbers of clusters that are close share a compiled program, and another call of the same shapes compiles nothing.
-    The silhouettes of all k form each distance once. An index that is not defined at some k is NaN there, and the sweep
-    goes on.
+    The silhouettes of all k form each distance once, those of shuffled labels once more. An index that is not defined
+    at some k is NaN there, and the sweep goes on.
 
     Args:
         key: a PRNG key, for k-means and the references of the gap.
@@ -103,11 +118,12 @@ def sweep_k(
         ks: numbers of clusters, in any order.
         method: "kmeans"; or a function of k that gives labels [n], such as a tree that is cut.
         indices: names of `clusterjax.INDICES`, or functions `f(x, labels, *, num_clusters, where)` (and `metric`, where
-            they have it), called by their `__name__`.
+            they have it, and `weights`), called by their `__name__`.
         num_restarts: starts of each k-means, the best of which is kept.
         gap_references: sets of references for the gap, with k-means; 0 leaves it out.
         reference: as in `gap_statistic`.
         where: [n], False takes no part, whatever the row holds.
+        weights: [n], at least 0: each point counts as if it stood there so many times, in k-means and in every index.
         metric: k-means is for "euclidean" and "cosine"; indices that have a metric measure by it.
         progress: whether to say on stderr what the sweep will cost, and where it stands. Left out: where it is long.
 
@@ -116,7 +132,7 @@ def sweep_k(
 
     Raises:
         ValueError: no k or one twice, more clusters than points, an unknown index, method or metric, a gap of another
-            method, labels that do not fit the points.
+            method or with weights, an index that takes no weights with some, labels that do not fit the points.
         TypeError: a count that is no integer, a mask that is not boolean.
 
     Examples:
@@ -132,7 +148,8 @@ def sweep_k(
     resolved, x = resolve(metric), as_rows(x)
     where = as_mask(where, x.shape[:1])
     candidates = as_ks(ks)
-    check_enough(candidates, len(x), where)
+    weights = None if weights is None else as_sample_weights(weights, len(x))
+    check_enough(candidates, len(x), where, weights)
     num_restarts, gap_references = as_count(num_restarts, "num_restarts"), as_count(gap_references, "gap_references", 0)
     functions = _named(indices)
     if resolved.func is precomputed:
@@ -144,6 +161,8 @@ def sweep_k(
         raise ValueError(f'k-means is for the metrics "euclidean" and "cosine", not {metric!r}: pass labels by method=')
     if gap_references and not of_kmeans:
         raise ValueError("the gap clusters its references by k-means: leave gap_references out with another method")
+    if weights is not None:
+        _check_weighable(functions, gap_references)
     if gap_references:
         check_reference(x, where, reference, str(metric))
     starts = num_restarts if of_kmeans else 0
@@ -155,15 +174,17 @@ def sweep_k(
 
     centroids = inertia = None
     if isinstance(method, str):
-        labels, centroids, inertia = _cluster(key, x, where, candidates, num_restarts, str(metric), shown)
+        labels, centroids, inertia = _cluster(key, x, where, weights, candidates, num_restarts, str(metric), shown)
     else:
         labels = jnp.stack([_as_labels_of(method(k), k, x, where) for k in _tracked(candidates, "clustering", shown)])
-    scores, reasons = {}, {}
+    scores, reasons, shuffled = {}, {}, None
     for name, function in functions.items():
         if name == "silhouette":
-            scores[name], why = _silhouettes(x, labels, where, resolved, candidates)
+            scores[name], why = _silhouettes(x, labels, where, weights, resolved, candidates)
+            shuffled = _shuffled_silhouettes(key, x, labels, scores[name], weights, resolved, candidates[-1])
         else:
-            given = {"metric": metric} if "metric" in inspect.signature(function).parameters else {}
+            given = {"metric": metric} if _takes(function, "metric") else {}
+            given |= {} if weights is None else {"weights": weights}
             steps = _tracked(candidates, name, shown)
             scores[name], why = _score_each(partial(function, **given), x, labels, where, candidates, steps)
         if why:
@@ -175,7 +196,7 @@ def sweep_k(
             key, x, where, gap_ks, gap_references, num_restarts, reference=reference, power=2, weighting=None,
             logarithm=True, metric=str(metric),
         )  # fmt: skip
-    return SweepResult(jnp.asarray(candidates, jnp.int32), labels, centroids, inertia, scores, gap, reasons)
+    return SweepResult(jnp.asarray(candidates, jnp.int32), labels, centroids, inertia, scores, gap, reasons, shuffled)
 
 
 def _named(indices: Sequence[str | Callable[..., jax.Array]]) -> dict[str, Callable[..., jax.Array]]:
@@ -190,13 +211,26 @@ def _named(indices: Sequence[str | Callable[..., jax.Array]]) -> dict[str, Calla
     return found
 
 
-def _cluster(key, x, where, ks, num_restarts, metric, shown) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _takes(function: Callable, option: str) -> bool:
+    return option in inspect.signature(function).parameters
+
+
+def _check_weighable(functions: dict[str, Callable[..., jax.Array]], gap_references: int) -> None:
+    """Refuse what would count each point once where others weigh it."""
+    if gap_references:
+        raise ValueError("the gap counts each point once: leave gap_references out, or the weights")
+    for name, function in functions.items():
+        if not _takes(function, "weights"):
+            raise ValueError(f"{name} takes no weights and counts each point once: leave it out, or the weights")
+
+
+def _cluster(key, x, where, weights, ks, num_restarts, metric, shown) -> tuple[jax.Array, jax.Array, jax.Array]:
     """k-means for each k, padded to the largest of its group: one compilation a group."""
     largest = {k: group[-1] for group in groups(ks) for k in group}
     found = [
         kmeans(
             jax.random.fold_in(key, k), x, k, num_restarts=num_restarts,
-            where=where, metric=metric, max_clusters=largest[k],
+            where=where, weights=weights, metric=metric, max_clusters=largest[k],
         )
         for k in _tracked(ks, "k-means", shown)
     ]  # fmt: skip
@@ -227,35 +261,55 @@ def _score_each(function, x, labels, where, ks, steps) -> tuple[jax.Array, dict[
     return jnp.stack(values), reasons
 
 
-def _silhouettes(x, labels, where, metric, ks) -> tuple[jax.Array, dict[int, str]]:
+def _silhouettes(x, labels, where, weights, metric, ks) -> tuple[jax.Array, dict[int, str]]:
     """The silhouette of every labeling, each distance formed once; NaN with the reason where there is none."""
     reasons = {}
     for one, k in zip(labels, ks, strict=True):
-        sizes = cluster_sizes(one, where)
+        sizes = cluster_sizes(one, where, weights)
         if sizes is not None:
             try:
                 comparable(np.append(sizes, 0))
             except ValueError as error:
                 reasons[k] = str(error)
-    return _silhouette_scores(jnp.asarray(x), labels, metric, ks), reasons
+    return _silhouette_scores(jnp.asarray(x), labels, weights, metric, ks), reasons
+
+
+@partial(jax.jit, static_argnames="k")
+def _shuffled_silhouettes(key, x, labels, scores, weights, metric, k) -> jax.Array:
+    """The silhouettes of the labeling with the best one, its labels shuffled among the points that it has."""
+    labels = labels[jnp.where(jnp.isnan(scores), -jnp.inf, scores).argmax()]
+    present = labels >= 0
+    rank = jnp.cumsum(present) - 1  # the draws of the points that take part are those of data without the others
+    own = jax.random.fold_in(key, 2**31)  # no k-means and no reference has it
+
+    def shuffled(number: jax.Array) -> jax.Array:
+        drawn = jax.random.uniform(jax.random.fold_in(own, number), labels.shape, jnp.float32)[rank]
+        order = jnp.lexsort((drawn, ~present))
+        return jnp.where(present, labels[order][rank], -1)
+
+    many = jax.vmap(shuffled)(jnp.arange(SHUFFLES))
+    return _silhouette_scores(x, many, weights, metric, (k,) * SHUFFLES)
 
 
 @partial(jax.jit, static_argnames="ks")
-def _silhouette_scores(x: Array, labels: jax.Array, metric: Partial, ks: tuple[int, ...]) -> jax.Array:
+def _silhouette_scores(
+    x: Array, labels: jax.Array, weights: Array | None, metric: Partial, ks: tuple[int, ...]
+) -> jax.Array:
     largest, starts = ks[-1], np.cumsum((0, *ks))
     # distances are measured by the finest labeling, in which a point that it leaves out must be somewhere
     somewhere = jnp.where((labels >= 0).any(0), jnp.maximum(labels[-1], 0), -1)
-    finest, _ = scaled(partition(x, somewhere, None, None, metric, largest))
+    finest, _ = scaled(partition(x, somewhere, None, weights, metric, largest))
 
     def score(one: jax.Array, sums: Callable[[Partition], jax.Array]) -> jax.Array:
-        p = partition(finest.x, one, None, None, metric, largest)
+        p = partition(finest.x, one, None, weights, metric, largest)
         return score_by_sums(p, sums(p))
 
     if _is_apart(metric, x.shape[1], ks):
         return jax.lax.map(lambda one: score(one, distance_sums), labels)
     columns = jnp.where(labels >= 0, labels + starts[:-1, None], starts[-1])
     rows = jnp.arange(x.shape[0])[None, :]
-    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(1, mode="drop")
+    mass = 1 if finest.mass is None else finest.mass[None, :]
+    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(mass, mode="drop")
     sums = distance_sums_side_by_side(finest, w)
     # what stands beside the sums of a labeling is of clusters that it does not have
     sums = jnp.pad(sums, [(0, 0), (0, largest)])

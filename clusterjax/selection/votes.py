@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from clusterjax.distances import is_traced
 from clusterjax.indices import INDICES
@@ -16,8 +17,8 @@ from clusterjax.selection.sweep import SweepResult
 
 # Kaufman and Rousseeuw see no substantial structure below it.
 WEAK = 0.25
-# Shuffled labels have silhouettes of 0 or less.
-SHUFFLED = 0.1
+# How an index chooses: the rules that an entry of `INDICES` may have.
+RULES = {"largest": np.nanargmax, "smallest": np.nanargmin}
 
 
 class Suggestion(NamedTuple):
@@ -45,11 +46,14 @@ def suggest_k(sweep: SweepResult) -> Suggestion:
 
     Returns:
         Suggestion. Its sentence names who voted for what, and warns where criteria disagree, where the answer lies at
-        an end of the range, and where nothing speaks for any clusters: the gap chooses 1, or silhouettes are as low as
-        those of shuffled labels, which are 0 or less. Its k is None where all is NaN.
+        an end of the range, where the gap chooses 1, and where the best silhouette is low: below 0.25, or near those of
+        shuffled labels, which is no farther above the largest of them than that is above the smallest (of three normal
+        numbers, some 2.5 standard deviations above their mean). Labels found in the points are seldom so bad, even of
+        points without clusters: whether there are any is for the gap to say. Its k is None where all is NaN.
 
     Raises:
         TypeError: the sweep is traced.
+        ValueError: an index has a rule in `INDICES` that is not known.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -68,8 +72,7 @@ def suggest_k(sweep: SweepResult) -> Suggestion:
     for name, given in sweep.indices.items():
         values = np.asarray(given)
         if name in INDICES and not np.isnan(values).all():
-            choose = np.nanargmax if INDICES[name].rule == "largest" else np.nanargmin
-            votes[name] = int(ks[choose(values)])
+            votes[name] = int(ks[_rule(name)(values)])
     if sweep.gap is not None and not np.isnan(sweep.gap.gap).any():
         votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(sweep.gap.gap, sweep.gap.standard_error) - 1])
     if not votes:
@@ -77,6 +80,14 @@ def suggest_k(sweep: SweepResult) -> Suggestion:
     counts = Counter(votes.values())
     k = min(counts, key=lambda k: (-counts[k], k))
     return Suggestion(k, votes, " ".join(_why(k, votes, sweep, ks)))
+
+
+def _rule(name: str) -> Callable[[np.ndarray], np.intp]:
+    """How an index chooses."""
+    rule = INDICES[name].rule
+    if rule not in RULES:
+        raise ValueError(f"the rule of {name} in INDICES must be one of {', '.join(map(repr, RULES))}, not {rule!r}")
+    return RULES[rule]
 
 
 def _why(k: int, votes: dict[str, int], sweep: SweepResult, ks: np.ndarray) -> Iterator[str]:
@@ -95,10 +106,18 @@ def _why(k: int, votes: dict[str, int], sweep: SweepResult, ks: np.ndarray) -> I
     if votes.get("gap") == 1:
         yield "The gap chooses 1: data without clusters would look as clustered."
     best = np.nanmax(sweep.indices["silhouette"]) if "silhouette" in votes else 1.0
-    if best < SHUFFLED:
-        yield f"The best silhouette is {best:.2f}, near the 0 or less of shuffled labels: nothing speaks for clusters."
+    if sweep.shuffled is not None and _is_near(best, sweep.shuffled):
+        yield (
+            f"The best silhouette is {best:.3f}, near the {np.max(sweep.shuffled):.3f} of shuffled labels: "
+            "nothing speaks for clusters."
+        )
     elif best < WEAK:
         yield f"The best silhouette is {best:.2f}: below {WEAK} no substantial structure is seen in it."
+
+
+def _is_near(silhouette: float, shuffled: ArrayLike) -> bool:
+    """Whether a silhouette is among those of shuffled labels, or above them by no more than they differ."""
+    return bool(silhouette <= np.max(shuffled) + np.ptp(shuffled))
 
 
 def _listed(names: list[str]) -> str:
