@@ -88,8 +88,9 @@ def loop(x, num_bootstraps, seed=0):
 
 
 def test_a_loop_over_scikit_learn_has_these_numbers():
-    x = blobs(2.5)
+    x = blobs(1.5)
     pairs, similarities = loop(x, 40)
+    assert (similarities.mean(0) < 0.85).all()
     ours = instability(jax.random.key(0), x, where=ALL)
     error = (pairs.var() / 20) ** 0.5  # of the difference of two means of 40
     assert 0.02 < pairs.mean() < 0.4
@@ -159,6 +160,18 @@ def test_the_key_decides_and_nothing_is_compiled_twice():
         assert not np.array_equal(first.bootstraps, other.bootstraps)
         traced = jax.eval_shape(function, jax.random.key(0), x)
         assert [(a.shape, a.dtype) for a in traced] == [(a.shape, a.dtype) for a in first]
+
+
+def test_double_precision_changes_nothing():
+    x = blobs(2.5)
+    functions: Any = (partial(instability, ks=(3,)), stability)
+    for function in functions:
+        expected = function(jax.random.key(0), x, where=ALL)
+        with jax.enable_x64(True):
+            double = function(jax.random.key(0), x.astype(np.float64), where=ALL)
+        for a, b in zip(double, expected, strict=True):
+            assert a.dtype == (np.float64 if b.dtype == np.float32 else b.dtype)
+            assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_directions():

@@ -89,6 +89,21 @@ def test_masked_is_removed():
     assert suggest_k(found).k == 3
 
 
+def test_double_precision_and_a_trace_change_nothing():
+    x, key = blobs(), jax.random.key(0)
+    call = partial(sweep_k, ks=(2, 3), num_restarts=1, gap_references=2)
+    expected = call(key, x)
+    with jax.enable_x64(True):
+        double = call(jax.random.key(0), x.astype(np.float64))
+    for a, b in zip(jax.tree.leaves(double), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == (np.float64 if b.dtype == np.float32 else b.dtype)
+        assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    batch = jnp.stack([x[::-1], x])
+    traced = jax.jit(jax.vmap(lambda x: call(key, x)))(batch)
+    for a, b in zip(jax.tree.leaves(traced), jax.tree.leaves(expected), strict=True):
+        assert_allclose(a[1], b, rtol=1e-4, atol=1e-5)
+
+
 def test_points_that_some_labelings_leave_out():
     x = blobs()
     noise = {2: np.arange(60) % 7 == 0, 3: np.arange(60) % 5 == 0}

@@ -241,7 +241,7 @@ def _drawn(key: jax.Array, present: jax.Array) -> jax.Array:
     n, count = len(present), present.sum(dtype=jnp.int32)
     # drawn by their place among the points that take part, so that the draws are those of data without the others
     places = jax.random.randint(key, (n,), 0, jnp.maximum(count, 1), jnp.int32)
-    places = jnp.where(jnp.arange(n) < count, places, n)
+    places = jnp.where(jnp.arange(n, dtype=jnp.int32) < count, places, n)
     times = jnp.zeros(n, jnp.int32).at[places].add(1, mode="drop")
     return jnp.where(present, times[jnp.cumsum(present) - 1], 0)
 

@@ -295,7 +295,7 @@ def _shuffled_silhouettes(key, x, labels, scores, weights, metric, k) -> jax.Arr
 def _silhouette_scores(
     x: Array, labels: jax.Array, weights: Array | None, metric: Partial, ks: tuple[int, ...]
 ) -> jax.Array:
-    largest, starts = ks[-1], np.cumsum((0, *ks))
+    largest, starts = ks[-1], np.cumsum((0, *ks), dtype=np.int32)
     # distances are measured by the finest labeling, in which a point that it leaves out must be somewhere
     somewhere = jnp.where((labels >= 0).any(0), jnp.maximum(labels[-1], 0), -1)
     finest, _ = scaled(partition(x, somewhere, None, weights, metric, largest))
