@@ -73,7 +73,7 @@ def loop(x, num_bootstraps, seed=0):
     rng = np.random.default_rng(seed)
 
     def fit(rows) -> Any:
-        return KMeans(3, n_init=3, random_state=int(rng.integers(2**31))).fit(x[rows])  # pyright: ignore[reportArgumentType]
+        return KMeans(3, n_init=20, random_state=int(rng.integers(2**31))).fit(x[rows])  # pyright: ignore[reportArgumentType]
 
     own = fit(np.arange(len(x))).labels_
     order = np.argsort(-np.bincount(own))
@@ -90,13 +90,13 @@ def loop(x, num_bootstraps, seed=0):
 def test_a_loop_over_scikit_learn_has_these_numbers():
     x = blobs(1.5)
     pairs, similarities = loop(x, 40)
-    assert (similarities.mean(0) < 0.85).all()
-    ours = instability(jax.random.key(0), x, where=ALL)
+    assert (similarities.mean(0) < 0.9).all()
+    ours = instability(jax.random.key(0), x, where=ALL, num_restarts=20)
     error = (pairs.var() / 20) ** 0.5  # of the difference of two means of 40
     assert 0.02 < pairs.mean() < 0.4
     assert abs(float(ours.instability[1]) - pairs.mean()) < 4 * error
     assert_allclose(ours.instability, np.mean(ours.bootstraps, 1), rtol=1e-5)
-    found = stability(jax.random.key(0), x, where=ALL)
+    found = stability(jax.random.key(0), x, where=ALL, num_restarts=20)
     assert (np.abs(np.asarray(found.jaccard) - similarities.mean(0)) < 4 * (similarities.var(0) / 20) ** 0.5).all()
     assert_allclose(found.jaccard, np.mean(found.bootstraps, 0), rtol=1e-5)
     assert_allclose(found.dissolved, (np.asarray(found.bootstraps) <= 0.5).mean(0), rtol=1e-6)
