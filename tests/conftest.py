@@ -25,6 +25,7 @@ STRICT = (
     "test_indices",
     "test_losses",
     "test_partition",
+    "test_selection",
     "test_silhouette",
 )
 

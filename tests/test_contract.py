@@ -44,7 +44,7 @@ OTHERS = {
     "clusterjax.gap_statistic": "clusters by itself; tests/test_selection_gap.py",
     "clusterjax.max_se": "takes a curve; tests/test_selection_rules.py",
     "clusterjax.sweep_k": "clusters by itself; tests/test_selection_sweep.py",
-    "clusterjax.suggest_k": "takes a sweep; tests/test_selection_sweep.py",
+    "clusterjax.suggest_k": "takes a sweep; tests/test_selection_votes.py",
     "clusterjax.soft_silhouette_score": "takes weights for labels; tests/test_silhouette.py",
 }
 FUNCTIONS = {

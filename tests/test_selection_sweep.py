@@ -1,4 +1,4 @@
-"""A sweep: its fields against calls one by one, undefined indices, other methods, and what the criteria vote for."""
+"""A sweep: its fields against calls one by one, undefined indices, other methods, and what it will cost."""
 
 import importlib.util
 import sys
@@ -89,12 +89,72 @@ def test_masked_is_removed():
     assert suggest_k(found).k == 3
 
 
+def test_double_precision_and_a_trace_change_nothing():
+    x, key = blobs(), jax.random.key(0)
+    call = partial(sweep_k, ks=(2, 3), num_restarts=1, gap_references=2)
+    expected = call(key, x)
+    with jax.enable_x64(True):
+        double = call(jax.random.key(0), x.astype(np.float64))
+    for a, b in zip(jax.tree.leaves(double), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == (np.float64 if b.dtype == np.float32 else b.dtype)
+        assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    batch = jnp.stack([x[::-1], x])
+    traced = jax.jit(jax.vmap(lambda x: call(key, x)))(batch)
+    for a, b in zip(jax.tree.leaves(traced), jax.tree.leaves(expected), strict=True):
+        assert_allclose(a[1], b, rtol=1e-4, atol=1e-5)
+
+
 def test_points_that_some_labelings_leave_out():
     x = blobs()
     noise = {2: np.arange(60) % 7 == 0, 3: np.arange(60) % 5 == 0}
     labels = {k: np.where(noise[k], -1, np.arange(60) % k) for k in noise}
     found = sweep_k(jax.random.key(0), x, ks=[2, 3], method=lambda k: labels[k])
     assert_allclose(found.indices["silhouette"], [silhouette_score(x, labels[k]) for k in (2, 3)], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("method", "metric"), [("kmeans", "euclidean"), (lambda k: np.arange(60) // 7 % k, "manhattan")]
+)
+def test_weights_are_repeated_points(method, metric):
+    x, times = blobs(seed=2), np.arange(60) % 4
+    again = np.repeat(np.arange(60), times)
+    names = ("silhouette", "simplified_silhouette")
+    call = partial(sweep_k, jax.random.key(0), ks=(2, 3), num_restarts=2, metric=metric, indices=names)
+    found = call(x, weights=times, method=method)
+    labels = np.asarray(found.labels)
+    theirs = call(x[again], method=lambda k: labels[k - 2, again])
+    for name in names:
+        assert_allclose(found.indices[name], theirs.indices[name], atol=1e-5)
+    if method == "kmeans":
+        assert found.centroids is not None
+        squared = ((x - np.asarray(found.centroids)[1][labels[1]]) ** 2).sum(1)
+        assert_allclose(np.asarray(found.inertia)[1], (times * squared).sum(), rtol=1e-4)
+
+
+def test_masked_is_removed_with_weights_too():
+    x, times, kept = blobs(), np.arange(60) % 4, np.arange(60) % 5 != 2
+    spoilt = np.where(kept[:, None], x, np.nan).astype(np.float32)
+    call = partial(sweep_k, jax.random.key(0), ks=(2, 3), num_restarts=2)
+    masked, removed = call(spoilt, weights=times, where=kept), call(x[kept], weights=times[kept])
+    assert_array_equal(masked.labels[:, kept], removed.labels)
+    assert_allclose(masked.indices["silhouette"], removed.indices["silhouette"], atol=1e-6)
+    assert masked.shuffled is not None
+    assert removed.shuffled is not None
+    assert_allclose(masked.shuffled, removed.shuffled, atol=1e-6)
+
+
+def test_shuffled_labels_are_those_of_the_best_k_elsewhere():
+    rng = np.random.default_rng(0)
+    x, kept = blobs(), np.arange(60) % 5 != 2
+    found = of_sixty(x, where=kept)
+    assert found.shuffled is not None
+    labels, three = np.asarray(found.labels[2])[kept], []
+    for _ in range(200):
+        three.append(sklearn.metrics.silhouette_score(x[kept], rng.permutation(labels)))
+    assert len(set(np.asarray(found.shuffled).tolist())) == 3
+    assert (np.abs(np.asarray(found.shuffled) - np.mean(three)) < 4 * np.std(three)).all()
+    other = of_sixty(x, where=kept, indices=("simplified_silhouette",))
+    assert other.shuffled is None
 
 
 def cut_tree(x, kept, k):
@@ -166,35 +226,6 @@ def test_both_ways_to_the_silhouettes_agree(ks):
     assert_allclose(found.indices["silhouette"], each, atol=1e-6)
 
 
-def result(silhouette, gap=None, ks=(2, 3, 4, 5), **more):
-    indices = {"silhouette": np.array(silhouette), **{name: np.array(v) for name, v in more.items()}}
-    if gap is not None:
-        zero = np.zeros(len(gap))
-        gap = GapResult(*map(jnp.asarray, (np.array([1, *ks]), zero, zero, np.array(gap), zero + 0.01, zero)))
-    labels = jnp.zeros((len(ks), 3), int)
-    return SweepResult(jnp.asarray(ks), labels, None, None, jax.tree.map(jnp.asarray, indices), gap, {})
-
-
-def test_what_a_suggestion_says():
-    plain = suggest_k(result([0.3, 0.6, 0.5, np.nan]))
-    assert plain == (3, {"silhouette": 3}, "3 clusters: silhouette says so.")
-    most = suggest_k(result([0.3, 0.6, 0.5, 0.4], [0.1, 0.3, 0.5, 0.9, 0.2], simplified_silhouette=[0, 0.8, 0.5, 0.4]))
-    assert most.k == 3
-    assert "Criteria disagree: gap 4." in most.sentence
-    tied = suggest_k(result([0.3, 0.4, 0.6, 0.5], [0.1, 0.3, 0.5, 0.4, 0.2]))
-    assert (tied.k, tied.votes) == (3, {"silhouette": 4, "gap": 3})
-    assert "silhouette 4, as many, of which the smallest is taken" in tied.sentence
-    assert "largest k that was tried: try larger" in suggest_k(result([0.3, 0.4, 0.5, 0.6])).sentence
-    assert "smallest k that was tried: try smaller" in suggest_k(result([0.6, 0.5], ks=(7, 8))).sentence
-    assert "tried" not in suggest_k(result([0.6, 0.5, 0.4, 0.3])).sentence  # there is none below 2 to try
-    none = suggest_k(result([0.05, 0.03, 0.02, 0.01], [0.5, 0.3, 0.2, 0.1, 0.1]))
-    assert none.k == 1
-    assert "gap chooses 1" in none.sentence
-    assert "nothing speaks for clusters" in none.sentence
-    assert "no substantial structure" in suggest_k(result([0.2, 0.1, 0.1, 0.1])).sentence
-    assert suggest_k(result([np.nan] * 4)).k is None
-
-
 def test_the_cost_is_said_beforehand(capsys):
     method = partial(cut_tree, blobs(), np.ones(60, bool))
     call = partial(sweep_k, jax.random.key(0), blobs(), ks=(2, 3), method=method)
@@ -209,7 +240,10 @@ def test_the_cost_is_said_beforehand(capsys):
 
 
 def test_a_data_frame_where_there_is_pandas(monkeypatch):
-    with_gap = result([0.3, 0.6], [0.1, 0.3, 0.5], ks=(2, 3))
+    ks, values = jnp.array([2, 3]), jnp.array([0.3, 0.6])
+    zero = jnp.zeros(3)
+    gap = GapResult(jnp.arange(1, 4), zero, zero, jnp.array([0.1, 0.3, 0.5]), zero, zero)
+    with_gap = SweepResult(ks, jnp.zeros((2, 3), int), None, None, {"silhouette": values}, gap, {})
     if importlib.util.find_spec("pandas") is None:
         with pytest.raises(ImportError, match="pip install pandas"):
             with_gap.to_pandas()
@@ -242,7 +276,11 @@ def test_what_cannot_be_swept_is_refused():
         call(method=lambda k: np.arange(60) % k, gap_references=3)
     with pytest.raises(ValueError, match="k = 2 must be one for each of 60 points"):
         call(ks=[2], method=lambda k: np.arange(30) % k)
+    with pytest.raises(ValueError, match="3 clusters are more than the 2 points"):
+        call(ks=[3], weights=np.arange(60) < 2)
+    with pytest.raises(ValueError, match="dunn takes no weights"):
+        call(ks=[2], weights=np.ones(60), indices="dunn")
+    with pytest.raises(ValueError, match="the gap counts each point once"):
+        call(ks=[2], weights=np.ones(60), gap_references=3)
     with pytest.raises(ValueError, match="a function of k, not 'ward'"):
         call(method="ward")
-    with pytest.raises(TypeError, match="outside jit"):
-        jax.jit(lambda s: suggest_k(SweepResult(s, s, s, s, {"silhouette": s}, None, {})).k)(np.arange(3.0))

@@ -28,7 +28,7 @@ def plus_plus(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k
     """
     trials = 2 + np.floor(np.log(np.arange(1, max_k + 1))).astype(np.int32)
     most = int(trials[-1])
-    allowed = jnp.arange(most) < jnp.asarray(trials)[k - 1]
+    allowed = jnp.arange(most, dtype=jnp.int32) < jnp.asarray(trials)[k - 1]
     left, right = gram_factors(x)
 
     def to(points: jax.Array) -> jax.Array:

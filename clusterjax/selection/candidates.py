@@ -9,7 +9,7 @@ import numpy as np
 
 from clusterjax.arguments import as_count
 from clusterjax.distances import is_traced
-from clusterjax.typing import Mask
+from clusterjax.typing import Array, Mask
 
 
 def as_ks(ks: Iterable[SupportsIndex], least: int = 1) -> tuple[int, ...]:
@@ -41,12 +41,15 @@ def groups(ks: tuple[int, ...]) -> list[tuple[int, ...]]:
     return found
 
 
-def check_enough(ks: tuple[int, ...], num_points: int, where: Mask | None) -> None:
+def check_enough(ks: tuple[int, ...], num_points: int, where: Mask | None, weights: Array | None = None) -> None:
     """Refuse more clusters than points.
 
     Raises:
-        ValueError: there are not as many points that take part.
+        ValueError: there are not as many points that take part, with a weight above 0.
     """
-    count = num_points if where is None or is_traced(where) else int(np.asarray(where).sum())
+    count = num_points
+    if not is_traced(where, weights):
+        part = np.ones(num_points, bool) if where is None else np.asarray(where)
+        count = int((part if weights is None else part & (np.asarray(weights) > 0)).sum())
     if ks[-1] > count:
         raise ValueError(f"{ks[-1]} clusters are more than the {count} points that take part: lower it")

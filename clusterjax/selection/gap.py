@@ -243,8 +243,8 @@ def _dispersions(x, labels, ks, power, weighting) -> jax.Array:
         p = partition(x, labels[-1], None, None, resolve("euclidean"), largest)
         w = jnp.concatenate([jax.nn.one_hot(one, k, dtype=x.dtype) for one, k in zip(own, ks, strict=True)], 1)
         sums = distance_sums_side_by_side(p, w)
-        starts = jnp.cumsum(jnp.asarray((0, *ks[:-1])))
-        columns = jnp.minimum(own, jnp.asarray(ks)[:, None] - 1) + starts[:, None]
+        starts = np.cumsum((0, *ks[:-1]), dtype=np.int32)
+        columns = jnp.minimum(own, jnp.asarray(ks, jnp.int32)[:, None] - 1) + starts[:, None]
         shares = jnp.take_along_axis(sums, columns.T, 1).T / (2 * jnp.maximum(own_size, 1))
     if weighting == "weighted":
         shares = ratio(shares, own_size - 1)

@@ -121,7 +121,7 @@ def _splits(key, x, where, ks, num_splits, num_restarts, metric) -> jax.Array:
 def _agreement(x: jax.Array, labels: jax.Array, centroids: jax.Array, k: jax.Array) -> jax.Array:
     """The smallest share, over clusters, of ordered pairs that the other half's centroids leave together."""
     largest = len(centroids)
-    live = jnp.arange(largest) < k
+    live = jnp.arange(largest, dtype=jnp.int32) < k
     distances = squared_euclidean(x, jnp.where(live[:, None], centroids, 0))
     predicted = jnp.where(live[None, :], distances, jnp.inf).argmin(1)
     rows = jnp.where(labels < 0, largest, labels)

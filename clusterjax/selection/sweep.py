@@ -1,11 +1,10 @@
-"""Every number of clusters in one call, every criterion for each of them, and what they vote for."""
+"""Every number of clusters in one call, and every criterion for each of them."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
@@ -16,7 +15,16 @@ import numpy as np
 from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_count, as_integers, as_labels, as_mask, as_rows, check_diagonal, cluster_sizes
+from clusterjax.arguments import (
+    as_count,
+    as_integers,
+    as_labels,
+    as_mask,
+    as_rows,
+    as_sample_weights,
+    check_diagonal,
+    cluster_sizes,
+)
 from clusterjax.clustering.kmeans import kmeans
 from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
 from clusterjax.indices import INDICES
@@ -24,7 +32,6 @@ from clusterjax.indices.silhouette import comparable, score_by_sums
 from clusterjax.partition import Partition, partition, scaled
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
-from clusterjax.selection.rules import max_se
 from clusterjax.tiles import distance_sums, distance_sums_side_by_side
 from clusterjax.typing import Array, Mask, Metric
 
@@ -33,10 +40,8 @@ if TYPE_CHECKING:
 
 # So many distances or coordinates of points to centroids take seconds: a sweep that takes more says so beforehand.
 LONG = 10**10
-# Kaufman and Rousseeuw see no substantial structure below it.
-WEAK = 0.25
-# Shuffled labels have silhouettes of 0 or less.
-SHUFFLED = 0.1
+# A few shuffles, for a mean and a spread: their spread is small.
+SHUFFLES = 3
 
 
 class SweepResult(NamedTuple):
@@ -50,6 +55,8 @@ class SweepResult(NamedTuple):
         indices: {name: [m]}, NaN where an index is not defined.
         gap: GapResult for one cluster and all `ks`, or None.
         reasons: {name: {k: sentence}}, why an index is not defined there; only names that have such a k.
+        shuffled: [3], the silhouettes of the labels with the best one, shuffled among their points: what labels have
+            that know nothing of the points. None where there is no silhouette.
     """
 
     ks: jax.Array
@@ -59,6 +66,7 @@ class SweepResult(NamedTuple):
     indices: dict[str, jax.Array]
     gap: GapResult | None
     reasons: dict[str, dict[int, str]]
+    shuffled: jax.Array | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each k: inertia, gap and its standard error where they are there, and every index.
@@ -81,20 +89,6 @@ class SweepResult(NamedTuple):
         return pd.DataFrame(columns, index=pd.Index(np.asarray(self.ks), name="k"))
 
 
-class Suggestion(NamedTuple):
-    """A number of clusters, and why.
-
-    Attributes:
-        k: that of most votes, the smallest of equal ones; None where no criterion has a value.
-        votes: {criterion: k}, each by its own rule.
-        sentence: why, and what speaks against it.
-    """
-
-    k: int | None
-    votes: dict[str, int]
-    sentence: str
-
-
 def sweep_k(
     key: jax.Array,
     x: ArrayLike,
@@ -106,6 +100,7 @@ def sweep_k(
     gap_references: int = 0,
     reference: Reference = "pca",
     where: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     metric: Metric = "euclidean",
     progress: bool | None = None,
 ) -> SweepResult:
@@ -114,8 +109,8 @@ def sweep_k(
     `labels_k = method(k)` and `index(x, labels_k)` for every k and index; `suggest_k` reads the result.
 
     Numbers of clusters that are close share a compiled program, and another call of the same shapes compiles nothing.
-    The silhouettes of all k form each distance once. An index that is not defined at some k is NaN there, and the sweep
-    goes on.
+    The silhouettes of all k form each distance once, those of shuffled labels once more. An index that is not defined
+    at some k is NaN there, and the sweep goes on.
 
     Args:
         key: a PRNG key, for k-means and the references of the gap.
@@ -123,11 +118,12 @@ def sweep_k(
         ks: numbers of clusters, in any order.
         method: "kmeans"; or a function of k that gives labels [n], such as a tree that is cut.
         indices: names of `clusterjax.INDICES`, or functions `f(x, labels, *, num_clusters, where)` (and `metric`, where
-            they have it), called by their `__name__`.
+            they have it, and `weights`), called by their `__name__`.
         num_restarts: starts of each k-means, the best of which is kept.
         gap_references: sets of references for the gap, with k-means; 0 leaves it out.
         reference: as in `gap_statistic`.
         where: [n], False takes no part, whatever the row holds.
+        weights: [n], at least 0: each point counts as if it stood there so many times, in k-means and in every index.
         metric: k-means is for "euclidean" and "cosine"; indices that have a metric measure by it.
         progress: whether to say on stderr what the sweep will cost, and where it stands. Left out: where it is long.
 
@@ -136,7 +132,7 @@ def sweep_k(
 
     Raises:
         ValueError: no k or one twice, more clusters than points, an unknown index, method or metric, a gap of another
-            method, labels that do not fit the points.
+            method or with weights, an index that takes no weights with some, labels that do not fit the points.
         TypeError: a count that is no integer, a mask that is not boolean.
 
     Examples:
@@ -144,15 +140,16 @@ def sweep_k(
         >>> corners = jnp.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
         >>> x = jnp.repeat(corners, 20, 0) + jax.random.normal(jax.random.key(0), (60, 2))
         >>> sweep = sweep_k(jax.random.key(1), x, ks=range(2, 6))
-        >>> suggest_k(sweep)
-        Suggestion(k=3, votes={'silhouette': 3}, sentence='3 clusters: silhouette says so.')
+        >>> int(sweep.ks[sweep.indices["silhouette"].argmax()])
+        3
 
     Source: Charrad et al., NbClust: an R package for determining the relevant number of clusters (2014).
     """
     resolved, x = resolve(metric), as_rows(x)
     where = as_mask(where, x.shape[:1])
     candidates = as_ks(ks)
-    check_enough(candidates, len(x), where)
+    weights = None if weights is None else as_sample_weights(weights, len(x))
+    check_enough(candidates, len(x), where, weights)
     num_restarts, gap_references = as_count(num_restarts, "num_restarts"), as_count(gap_references, "gap_references", 0)
     functions = _named(indices)
     if resolved.func is precomputed:
@@ -164,6 +161,8 @@ def sweep_k(
         raise ValueError(f'k-means is for the metrics "euclidean" and "cosine", not {metric!r}: pass labels by method=')
     if gap_references and not of_kmeans:
         raise ValueError("the gap clusters its references by k-means: leave gap_references out with another method")
+    if weights is not None:
+        _check_weighable(functions, gap_references)
     if gap_references:
         check_reference(x, where, reference, str(metric))
     starts = num_restarts if of_kmeans else 0
@@ -175,15 +174,17 @@ def sweep_k(
 
     centroids = inertia = None
     if isinstance(method, str):
-        labels, centroids, inertia = _cluster(key, x, where, candidates, num_restarts, str(metric), shown)
+        labels, centroids, inertia = _cluster(key, x, where, weights, candidates, num_restarts, str(metric), shown)
     else:
         labels = jnp.stack([_as_labels_of(method(k), k, x, where) for k in _tracked(candidates, "clustering", shown)])
-    scores, reasons = {}, {}
+    scores, reasons, shuffled = {}, {}, None
     for name, function in functions.items():
         if name == "silhouette":
-            scores[name], why = _silhouettes(x, labels, where, resolved, candidates)
+            scores[name], why = _silhouettes(x, labels, where, weights, resolved, candidates)
+            shuffled = _shuffled_silhouettes(key, x, labels, scores[name], weights, resolved, candidates[-1])
         else:
-            given = {"metric": metric} if "metric" in inspect.signature(function).parameters else {}
+            given = {"metric": metric} if _takes(function, "metric") else {}
+            given |= {} if weights is None else {"weights": weights}
             steps = _tracked(candidates, name, shown)
             scores[name], why = _score_each(partial(function, **given), x, labels, where, candidates, steps)
         if why:
@@ -195,7 +196,7 @@ def sweep_k(
             key, x, where, gap_ks, gap_references, num_restarts, reference=reference, power=2, weighting=None,
             logarithm=True, metric=str(metric),
         )  # fmt: skip
-    return SweepResult(jnp.asarray(candidates, jnp.int32), labels, centroids, inertia, scores, gap, reasons)
+    return SweepResult(jnp.asarray(candidates, jnp.int32), labels, centroids, inertia, scores, gap, reasons, shuffled)
 
 
 def _named(indices: Sequence[str | Callable[..., jax.Array]]) -> dict[str, Callable[..., jax.Array]]:
@@ -210,13 +211,26 @@ def _named(indices: Sequence[str | Callable[..., jax.Array]]) -> dict[str, Calla
     return found
 
 
-def _cluster(key, x, where, ks, num_restarts, metric, shown) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _takes(function: Callable, option: str) -> bool:
+    return option in inspect.signature(function).parameters
+
+
+def _check_weighable(functions: dict[str, Callable[..., jax.Array]], gap_references: int) -> None:
+    """Refuse what would count each point once where others weigh it."""
+    if gap_references:
+        raise ValueError("the gap counts each point once: leave gap_references out, or the weights")
+    for name, function in functions.items():
+        if not _takes(function, "weights"):
+            raise ValueError(f"{name} takes no weights and counts each point once: leave it out, or the weights")
+
+
+def _cluster(key, x, where, weights, ks, num_restarts, metric, shown) -> tuple[jax.Array, jax.Array, jax.Array]:
     """k-means for each k, padded to the largest of its group: one compilation a group."""
     largest = {k: group[-1] for group in groups(ks) for k in group}
     found = [
         kmeans(
             jax.random.fold_in(key, k), x, k, num_restarts=num_restarts,
-            where=where, metric=metric, max_clusters=largest[k],
+            where=where, weights=weights, metric=metric, max_clusters=largest[k],
         )
         for k in _tracked(ks, "k-means", shown)
     ]  # fmt: skip
@@ -247,35 +261,55 @@ def _score_each(function, x, labels, where, ks, steps) -> tuple[jax.Array, dict[
     return jnp.stack(values), reasons
 
 
-def _silhouettes(x, labels, where, metric, ks) -> tuple[jax.Array, dict[int, str]]:
+def _silhouettes(x, labels, where, weights, metric, ks) -> tuple[jax.Array, dict[int, str]]:
     """The silhouette of every labeling, each distance formed once; NaN with the reason where there is none."""
     reasons = {}
     for one, k in zip(labels, ks, strict=True):
-        sizes = cluster_sizes(one, where)
+        sizes = cluster_sizes(one, where, weights)
         if sizes is not None:
             try:
                 comparable(np.append(sizes, 0))
             except ValueError as error:
                 reasons[k] = str(error)
-    return _silhouette_scores(jnp.asarray(x), labels, metric, ks), reasons
+    return _silhouette_scores(jnp.asarray(x), labels, weights, metric, ks), reasons
+
+
+@partial(jax.jit, static_argnames="k")
+def _shuffled_silhouettes(key, x, labels, scores, weights, metric, k) -> jax.Array:
+    """The silhouettes of the labeling with the best one, its labels shuffled among the points that it has."""
+    labels = labels[jnp.where(jnp.isnan(scores), -jnp.inf, scores).argmax()]
+    present = labels >= 0
+    rank = jnp.cumsum(present) - 1  # the draws of the points that take part are those of data without the others
+    own = jax.random.fold_in(key, 2**31)  # no k-means and no reference has it
+
+    def shuffled(number: jax.Array) -> jax.Array:
+        drawn = jax.random.uniform(jax.random.fold_in(own, number), labels.shape, jnp.float32)[rank]
+        order = jnp.lexsort((drawn, ~present))
+        return jnp.where(present, labels[order][rank], -1)
+
+    many = jax.vmap(shuffled)(jnp.arange(SHUFFLES))
+    return _silhouette_scores(x, many, weights, metric, (k,) * SHUFFLES)
 
 
 @partial(jax.jit, static_argnames="ks")
-def _silhouette_scores(x: Array, labels: jax.Array, metric: Partial, ks: tuple[int, ...]) -> jax.Array:
-    largest, starts = ks[-1], np.cumsum((0, *ks))
+def _silhouette_scores(
+    x: Array, labels: jax.Array, weights: Array | None, metric: Partial, ks: tuple[int, ...]
+) -> jax.Array:
+    largest, starts = ks[-1], np.cumsum((0, *ks), dtype=np.int32)
     # distances are measured by the finest labeling, in which a point that it leaves out must be somewhere
     somewhere = jnp.where((labels >= 0).any(0), jnp.maximum(labels[-1], 0), -1)
-    finest, _ = scaled(partition(x, somewhere, None, None, metric, largest))
+    finest, _ = scaled(partition(x, somewhere, None, weights, metric, largest))
 
     def score(one: jax.Array, sums: Callable[[Partition], jax.Array]) -> jax.Array:
-        p = partition(finest.x, one, None, None, metric, largest)
+        p = partition(finest.x, one, None, weights, metric, largest)
         return score_by_sums(p, sums(p))
 
     if _is_apart(metric, x.shape[1], ks):
         return jax.lax.map(lambda one: score(one, distance_sums), labels)
     columns = jnp.where(labels >= 0, labels + starts[:-1, None], starts[-1])
     rows = jnp.arange(x.shape[0])[None, :]
-    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(1, mode="drop")
+    mass = 1 if finest.mass is None else finest.mass[None, :]
+    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(mass, mode="drop")
     sums = distance_sums_side_by_side(finest, w)
     # what stands beside the sums of a labeling is of clusters that it does not have
     sums = jnp.pad(sums, [(0, 0), (0, largest)])
@@ -330,74 +364,3 @@ def _tracked(ks: Sequence[int], what: str, shown: bool) -> Iterator[int]:
             yield k
     else:
         yield from track(ks, what, console=Console(stderr=True))
-
-
-def suggest_k(sweep: SweepResult) -> Suggestion:
-    """The number of clusters that most criteria choose, each by its own rule.
-
-    `k = argmax_k #{criteria that choose k}`: an index chooses by its rule in `INDICES` (its largest or smallest value),
-    the gap by `max_se`. Functions that are not in `INDICES` have no rule, and no vote.
-
-    Args:
-        sweep: as `sweep_k` gives it.
-
-    Returns:
-        Suggestion. Its sentence names who voted for what, and warns where criteria disagree, where the answer lies at
-        an end of the range, and where nothing speaks for any clusters: the gap chooses 1, or silhouettes are as low as
-        those of shuffled labels, which are 0 or less. Its k is None where all is NaN.
-
-    Raises:
-        TypeError: the sweep is traced.
-
-    Examples:
-        >>> import jax.numpy as jnp
-        >>> indices = {"silhouette": jnp.array([0.4, 0.7, jnp.nan])}
-        >>> labels = jnp.zeros((3, 5), int)
-        >>> suggest_k(SweepResult(jnp.array([2, 3, 4]), labels, None, None, indices, None, {})).k
-        3
-
-    Source: Charrad et al. (2014), whose majority vote this is; the word on silhouettes: Kaufman and Rousseeuw, Finding
-    groups in data (1990).
-    """
-    if is_traced(*jax.tree.leaves(sweep.indices), sweep.ks):
-        raise TypeError("the sweep must be known before a trace: call suggest_k outside jit and vmap")
-    ks = np.asarray(sweep.ks)
-    votes: dict[str, int] = {}
-    for name, given in sweep.indices.items():
-        values = np.asarray(given)
-        if name in INDICES and not np.isnan(values).all():
-            choose = np.nanargmax if INDICES[name].rule == "largest" else np.nanargmin
-            votes[name] = int(ks[choose(values)])
-    if sweep.gap is not None and not np.isnan(sweep.gap.gap).any():
-        votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(sweep.gap.gap, sweep.gap.standard_error) - 1])
-    if not votes:
-        return Suggestion(None, {}, "No answer: no criterion has a value anywhere.")
-    counts = Counter(votes.values())
-    k = min(counts, key=lambda k: (-counts[k], k))
-    return Suggestion(k, votes, " ".join(_why(k, votes, sweep, ks)))
-
-
-def _why(k: int, votes: dict[str, int], sweep: SweepResult, ks: np.ndarray) -> Iterator[str]:
-    """The sentences of a suggestion."""
-    clusters = f"{k} cluster{'s' if k > 1 else ''}"
-    agreed = [name for name, vote in votes.items() if vote == k]
-    yield f"{clusters}: {_listed(agreed)} say{'s' if len(agreed) == 1 else ''} so."
-    others = [f"{name} {vote}" for name, vote in votes.items() if vote != k]
-    if others:
-        tied = max(Counter(vote for vote in votes.values() if vote != k).values()) == len(agreed)
-        yield f"Criteria disagree: {_listed(others)}{', as many, of which the smallest is taken' if tied else ''}."
-    if k in (ks[0], ks[-1]) and len(ks) > 1 and k > 1:
-        end = "smallest" if k == ks[0] else "largest"
-        if not (k == 2 and end == "smallest"):
-            yield f"It is the {end} k that was tried: try {'smaller' if end == 'smallest' else 'larger'} ones too."
-    if votes.get("gap") == 1:
-        yield "The gap chooses 1: data without clusters would look as clustered."
-    best = np.nanmax(sweep.indices["silhouette"]) if "silhouette" in votes else 1.0
-    if best < SHUFFLED:
-        yield f"The best silhouette is {best:.2f}, near the 0 or less of shuffled labels: nothing speaks for clusters."
-    elif best < WEAK:
-        yield f"The best silhouette is {best:.2f}: below {WEAK} no substantial structure is seen in it."
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
