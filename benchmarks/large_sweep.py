@@ -14,7 +14,8 @@ import jax
 import numpy as np
 
 from benchmarks import measure
-from clusterjax import SweepResult, suggest_k, sweep_k
+from clusterjax import suggest_k, sweep_k
+from clusterjax.selection import SweepResult
 
 N, DIMENSIONS, CLUSTERS, KS = 19_000, 512, 200, range(150, 251, 10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
@@ -30,6 +30,7 @@ from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precom
 from clusterjax.indices import INDICES
 from clusterjax.indices.silhouette import comparable, score_by_sums
 from clusterjax.partition import Partition, partition, scaled
+from clusterjax.progress import tracked
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
 from clusterjax.tiles import distance_sums, distance_sums_side_by_side
@@ -176,7 +177,7 @@ def sweep_k(
     if isinstance(method, str):
         labels, centroids, inertia = _cluster(key, x, where, weights, candidates, num_restarts, str(metric), shown)
     else:
-        labels = jnp.stack([_as_labels_of(method(k), k, x, where) for k in _tracked(candidates, "clustering", shown)])
+        labels = jnp.stack([_as_labels_of(method(k), k, x, where) for k in tracked(candidates, "clustering", shown)])
     scores, reasons, shuffled = {}, {}, None
     for name, function in functions.items():
         if name == "silhouette":
@@ -185,7 +186,7 @@ def sweep_k(
         else:
             given = {"metric": metric} if _takes(function, "metric") else {}
             given |= {} if weights is None else {"weights": weights}
-            steps = _tracked(candidates, name, shown)
+            steps = tracked(candidates, name, shown)
             scores[name], why = _score_each(partial(function, **given), x, labels, where, candidates, steps)
         if why:
             reasons[name] = why
@@ -232,7 +233,7 @@ def _cluster(key, x, where, weights, ks, num_restarts, metric, shown) -> tuple[j
             jax.random.fold_in(key, k), x, k, num_restarts=num_restarts,
             where=where, weights=weights, metric=metric, max_clusters=largest[k],
         )
-        for k in _tracked(ks, "k-means", shown)
+        for k in tracked(ks, "k-means", shown)
     ]  # fmt: skip
     rows = [jnp.pad(f.centroids, [(0, ks[-1] - len(f.centroids)), (0, 0)], constant_values=jnp.nan) for f in found]
     return jnp.stack([f.labels for f in found]), jnp.stack(rows), jnp.stack([f.inertia for f in found])
@@ -348,19 +349,3 @@ def _cost(shape, ks, functions, starts, references) -> str:
     if references:
         said.append(f"{references} sets of references")
     return f"{', '.join(said)}; arrays of some {4 * n * width / 1e6:.0f} MB"
-
-
-def _tracked(ks: Sequence[int], what: str, shown: bool) -> Iterator[int]:
-    """The numbers of clusters, one after the other, with a bar where it is wanted: rich's if that is installed."""
-    if not shown:
-        yield from ks
-        return
-    try:
-        from rich.console import Console
-        from rich.progress import track
-    except ImportError:
-        for place, k in enumerate(ks):
-            print(f"{what}: k = {k}, {place} of {len(ks)} done", file=sys.stderr)
-            yield k
-    else:
-        yield from track(ks, what, console=Console(stderr=True))
