@@ -31,8 +31,8 @@ STRICT = (
 
 
 # Most of the suite's time is LLVM's, on programs that run once on a few points: compiled like this it takes half of it.
-# What depends on how a user's program is compiled says so, as tests/test_gradients.py does.
-QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+# A flag of XLA's, what it is in the tests, and what it is for users.
+QUICK = {"xla_cpu_use_fusion_emitters": ("false", True), "xla_backend_optimization_level": ("0", 3)}
 
 
 def pytest_configure(config):
@@ -40,15 +40,8 @@ def pytest_configure(config):
     if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     if "XLA_FLAGS" not in os.environ:
-        # a flag that an XLA does not know ends its process
-        known = subprocess.run(
-            [sys.executable, "-c", "import jax; jax.devices()"],
-            env={**os.environ, "XLA_FLAGS": QUICK},
-            capture_output=True,
-            check=False,
-        )
-        if known.returncode == 0:
-            os.environ["XLA_FLAGS"] = QUICK
+        flags = [f"--{name}={value}" for name, (value, _) in QUICK.items()]
+        os.environ["XLA_FLAGS"] = " ".join(filter(_is_known, flags))
     folder = tempfile.mkdtemp(prefix="clusterjax-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
@@ -57,6 +50,19 @@ def pytest_configure(config):
     jax.config.update("jax_compilation_cache_dir", folder)  # this process has read its environment already
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _is_known(flag):
+    """Whether this XLA has it: one that it does not know ends its process."""
+    command, environment = [sys.executable, "-c", "import jax; jax.devices()"], {**os.environ, "XLA_FLAGS": flag}
+    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def compiled_as_for_users():
+    """Options for `jax.jit` where it matters how a user's program is compiled."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    return {name: users for name, (value, users) in QUICK.items() if f"--{name}={value}" in flags}
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,6 @@ from clusterjax import losses
 from experiments import encoders
 
 CLASSES, DRAWINGS = 6, 4
-# as for users, whatever the suite is compiled with
-OPTIONS = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
 LOSSES = {
     **{name: getattr(losses, name) for name in losses.__all__},
     "soft minimum": lambda *a, **k: losses.silhouette_loss(*a, **k, temperature=1.0),
@@ -33,7 +31,7 @@ ENCODERS = {
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("options", ENCODERS.values(), ids=ENCODERS.keys())
-def test_gradient_of_a_compiled_step(options, loss):
+def test_gradient_of_a_compiled_step(options, loss, compiled_as_for_users):
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.random((CLASSES * DRAWINGS, 28, 28, 1)))
     labels = jnp.repeat(jnp.arange(CLASSES), DRAWINGS)
@@ -42,7 +40,7 @@ def test_gradient_of_a_compiled_step(options, loss):
         lambda a: a.astype(jnp.float64) if jnp.issubdtype(a.dtype, jnp.floating) else a, (params, rest)
     )
 
-    @partial(jax.jit, compiler_options=OPTIONS)
+    @partial(jax.jit, compiler_options=compiled_as_for_users)
     def value_and_gradient(params):
         def objective(params):
             return loss(nnx.merge(graph, params, rest, copy=True)(images), labels, num_clusters=CLASSES)
