@@ -14,7 +14,7 @@ from clusterjax.partition import sums_by_cluster
 # Scores held at a time, centroids by points.
 TILE_ELEMENTS = 2**19
 LEAST_BLOCK = 1024
-# Centroids that are compared with each other first.
+# Scores that are compared one after the other, and so in one loop over the points.
 TEAM = 20
 
 
@@ -151,35 +151,40 @@ def in_blocks(cloud: Cloud, max_k: int, *, alike: bool) -> Blocks:
 
 def nearest(x: jax.Array, centroids: jax.Array, live: jax.Array) -> jax.Array:
     """The first of the nearest live centroids of each point, [block]."""
-    barred = jnp.where(live, 0, jnp.inf).astype(x.dtype)
-    if centroids.shape[1] <= FEW:
-        # not by equality: what is not a product may be computed anew, and rounded anew, by each that asks for it
-        return (squared_differences(centroids, x[:, :-1]) + barred[:, None]).argmin(0).astype(jnp.int32)
-    # |x - c|^2 / 2 without |x|^2 / 2, as one product; centroids in rows, so that the minima are of whole vectors
-    half = jnp.square(centroids).sum(1) / 2 + barred
-    return first_smallest(by_team(jnp.concatenate([-centroids, half[:, None]], 1), x))
+    k, d = centroids.shape
+    barred = jnp.where(live, 0, jnp.inf).astype(x.dtype)[:, None]
+    if d <= FEW:
+        scores = squared_differences(centroids, x[:, :-1]) + barred
+        return first_of_few(scores) if k <= TEAM else scores.argmin(0).astype(jnp.int32)
+    # |x - c|^2 / 2 without |x|^2 / 2, as one product; centroids in rows, so that a minimum is one of whole vectors
+    rows = jnp.concatenate([-centroids, jnp.square(centroids).sum(1, keepdims=True) / 2 + barred], 1)
+    return first_of_few(matmul(rows, x.T)) if k <= TEAM else first_of_many(rows, x)
 
 
-def by_team(rows: jax.Array, x: jax.Array) -> jax.Array:
-    """Scores of rows whose last column is their bar, [place, team, block]: row number team * TEAM + place.
+def first_of_few(scores: jax.Array) -> jax.Array:
+    """The number of the first of the smallest scores in each column, [k, m] -> [m]: one loop over the columns."""
+    best, number = scores[0], jnp.zeros(scores.shape[1], jnp.int32)
+    for row in range(1, len(scores)):
+        closer = scores[row] < best
+        best, number = jnp.where(closer, scores[row], best), jnp.where(closer, row, number)
+    return number
 
-    Rows of many are teams of TEAM, so that who is smallest need be asked among the winning team alone: one pass over
-    all the scores, where a search for the smallest takes two.
+
+def first_of_many(rows: jax.Array, x: jax.Array) -> jax.Array:
+    """The same for the scores `rows @ x.T`, where the last column of a row is its bar.
+
+    A tournament: the winners of teams are compared, and then the members of the team that won. So all scores are gone
+    through once; an `argmin` goes one by one, and a search for what equals the minimum takes them a second time.
     """
-    teams = -(-len(rows) // TEAM) if len(rows) >= 4 * TEAM else len(rows)
+    teams = -(-len(rows) // TEAM)
     size = -(-len(rows) // teams)
     rows = jnp.pad(rows, [(0, teams * size - len(rows)), (0, 0)]).at[len(rows) :, -1].set(jnp.inf)
-    places = rows.reshape(teams, size, -1).swapaxes(0, 1)
-    return matmul(places.reshape(size * teams, -1), x.T).reshape(size, teams, len(x))
-
-
-def first_smallest(scores: jax.Array) -> jax.Array:
-    """The number, team * size + place, of the first of the smallest scores [place, team, block]."""
-    best = reduce(jnp.minimum, scores)
-    smallest = best.min(0, keepdims=True)
-    team = _first_equal(best, smallest)
-    place = _first_equal(jnp.take_along_axis(scores, team[None, None, :], 1)[:, 0], smallest)
-    return team * len(scores) + place
+    scores = matmul(rows, x.T).reshape(teams, size, -1)
+    winners = reduce(jnp.minimum, [scores[:, place] for place in range(size)])
+    smallest = winners.min(0, keepdims=True)
+    team = _first_equal(winners, smallest)
+    members = jnp.take_along_axis(scores, team[None, None, :], 0)[0]
+    return team * size + _first_equal(members, smallest)
 
 
 def _first_equal(values: jax.Array, sought: jax.Array) -> jax.Array:
