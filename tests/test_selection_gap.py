@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from clusterjax.selection import gap, gap_statistic, max_se
 from clusterjax.selection.candidates import groups
-from clusterjax.selection.gap import gap_curve
+from clusterjax.selection.gap import _curves
 
 VALUES = Path(__file__).parent / "values"
 R = json.loads((VALUES / "clus_gap.json").read_text())
@@ -129,9 +129,9 @@ def test_planted_clusters_are_found_and_uniform_data_has_none():
 def test_the_key_decides_and_nothing_is_compiled_twice():
     x = blobs(4, d=4)
     first = of_sixty(jax.random.key(0), x)
-    before = cache_size(gap_curve)
+    before = cache_size(_curves)
     again, other = of_sixty(jax.random.key(0), x), of_sixty(jax.random.key(1), x + 1)
-    assert cache_size(gap_curve) == before
+    assert cache_size(_curves) == before
     for a, b in zip(first, again, strict=True):
         assert_array_equal(a, b)
     assert not np.array_equal(first.gap, other.gap)

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
-from clusterjax.distances import as_points, ratio
+from clusterjax.distances import as_points, is_traced, ratio
 from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.threads import collect, cores, in_parts
 
 # Of Hennig: so similar at most, and a cluster is not the same any more; more than so, and it is found again.
 DISSOLVED, RECOVERED = 0.5, 0.75
@@ -73,7 +74,8 @@ def bootstrap_instability(
     each: `sum_ij [i and j together in one clustering only] / n^2` over the ordered pairs, the mean over pairs of
     samples. It is counted from the table of both clusterings, `[k, k]`.
 
-    All samples and all k are one compiled program; every k has the same samples.
+    All samples and all k are one compiled program; every k has the same samples. On a CPU, small data are clustered in
+    as many threads as there are cores.
 
     Args:
         key: a PRNG key, for samples and starts.
@@ -111,7 +113,14 @@ def bootstrap_instability(
     check_enough(candidates, len(x), where)
     count, starts = _as_counts(num_bootstraps, num_restarts)
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    return _instabilities(key, x, where, starts, candidates, count, metric)
+    threads = cores(x.shape[0] * (x.shape[1] + candidates[-1]), known=not is_traced(key, x, where))
+    of_pairs = partial(_instabilities, key, x, where, starts, ks=candidates, metric=metric)
+    bootstraps = jnp.concatenate(in_parts(of_pairs, count, threads), 1)[:, :count]
+    instability = jnp.nanmean(bootstraps, 1)
+    ks = jnp.asarray(candidates, jnp.int32)
+    undefined = jnp.isnan(instability)
+    k = jnp.where(undefined.all(), 1, ks[jnp.where(undefined, jnp.inf, instability).argmin()])
+    return BootstrapInstability(ks, instability, bootstraps, k)
 
 
 def cluster_stability(
@@ -164,7 +173,20 @@ def cluster_stability(
     check_enough((k,), len(x), where)
     count, starts = _as_counts(num_bootstraps, num_restarts)
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    return _similarities(key, x, where, starts, k, count, metric)
+    threads = cores(x.shape[0] * (x.shape[1] + k), known=not is_traced(key, x, where))
+    parts = in_parts(partial(_similarities, key, x, where, starts, k=k, metric=metric), count, threads)
+    bootstraps = jnp.concatenate([of_part for _, of_part in parts])[:count]
+
+    def share(samples: jax.Array) -> jax.Array:
+        return jnp.nanmean(jnp.where(jnp.isnan(bootstraps), jnp.nan, samples.astype(bootstraps.dtype)), 0)
+
+    return ClusterStability(
+        parts[0][0],
+        jnp.nanmean(bootstraps, 0),
+        bootstraps,
+        share(bootstraps <= DISSOLVED),
+        share(bootstraps > RECOVERED),
+    )
 
 
 def _as_counts(num_bootstraps: int, num_restarts: int) -> tuple[int, jax.Array]:
@@ -173,8 +195,9 @@ def _as_counts(num_bootstraps: int, num_restarts: int) -> tuple[int, jax.Array]:
     return as_count(num_bootstraps, "num_bootstraps"), jnp.asarray(starts, jnp.int32)
 
 
-@partial(jax.jit, static_argnames=("ks", "num_bootstraps", "metric"))
-def _instabilities(key, x, where, num_restarts, ks, num_bootstraps, metric) -> BootstrapInstability:
+@partial(jax.jit, static_argnames=("ks", "metric", "size"))
+def _instabilities(key, x, where, num_restarts, first, last, *, ks, metric, size) -> jax.Array:
+    """Those of the pairs of samples from first to last, [m, size]."""
     x = as_points(x)
     present = jnp.ones(len(x), bool) if where is None else where
 
@@ -197,19 +220,15 @@ def _instabilities(key, x, where, num_restarts, ks, num_bootstraps, metric) -> B
     for group in groups(ks):
 
         def of_k(k: jax.Array, largest: int = group[-1]) -> jax.Array:
-            return jax.lax.map(lambda number: of_pair(number, k, largest), jnp.arange(num_bootstraps))
+            return collect(lambda number: of_pair(number, k, largest), first, last, size)
 
         rows.append(jax.lax.map(of_k, jnp.asarray(group, jnp.int32)))
-    bootstraps = jnp.concatenate(rows)
-    instability = jnp.nanmean(bootstraps, 1)
-    candidates = jnp.asarray(ks, jnp.int32)
-    undefined = jnp.isnan(instability)
-    k = jnp.where(undefined.all(), 1, candidates[jnp.where(undefined, jnp.inf, instability).argmin()])
-    return BootstrapInstability(candidates, instability, bootstraps, k)
+    return jnp.concatenate(rows)
 
 
-@partial(jax.jit, static_argnames=("k", "num_bootstraps", "metric"))
-def _similarities(key, x, where, num_restarts, k, num_bootstraps, metric) -> ClusterStability:
+@partial(jax.jit, static_argnames=("k", "metric", "size"))
+def _similarities(key, x, where, num_restarts, first, last, *, k, metric, size) -> tuple[jax.Array, jax.Array]:
+    """The clusters of the data, and the similarities of the samples from first to last, [size, k]."""
     x = as_points(x)
     present = jnp.ones(len(x), bool) if where is None else where
     cluster = partial(fit, k=k, max_k=k, num_restarts=num_restarts, metric=metric)
@@ -222,18 +241,8 @@ def _similarities(key, x, where, num_restarts, k, num_bootstraps, metric) -> Clu
             jnp.isnan(found.inertia), jnp.nan, _best_jaccard(_table(whole.labels, found.labels, k, x.dtype))
         )
 
-    bootstraps = jax.lax.map(of_sample, 1 + jnp.arange(num_bootstraps))
-
-    def share(samples: jax.Array) -> jax.Array:
-        return jnp.nanmean(jnp.where(jnp.isnan(bootstraps), jnp.nan, samples.astype(x.dtype)), 0)
-
-    return ClusterStability(
-        whole.labels,
-        jnp.nanmean(bootstraps, 0),
-        bootstraps,
-        share(bootstraps <= DISSOLVED),
-        share(bootstraps > RECOVERED),
-    )
+    # 0 is the number of the data
+    return whole.labels, collect(lambda number: of_sample(1 + number), first, last, size)
 
 
 def _drawn(key: jax.Array, present: jax.Array) -> jax.Array:

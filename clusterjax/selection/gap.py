@@ -16,6 +16,7 @@ from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, matmul, power_of_two, ratio, resolve, safe_sqrt, unit_rows
 from clusterjax.partition import centred, members, partition
 from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.threads import cores, in_parts
 from clusterjax.tiles import distance_sums_side_by_side
 from clusterjax.typing import Array, Mask
 
@@ -65,7 +66,8 @@ def gap_statistic(
     `standard_error(k) = sd_b(log W*_kb) sqrt(1 + 1/B)`, the sd with divisor B. With power 2, W is the sum of squares
     within clusters. One cluster is a candidate: the gap can answer that there are none.
 
-    All references and all k are one compiled program; another key or other data of the same shape compile nothing.
+    All references and all k are one compiled program; another key or other data of the same shape compile nothing. On
+    a CPU, small data are clustered in as many threads as there are cores.
 
     Args:
         key: a PRNG key, for the references and for the starts of k-means.
@@ -143,16 +145,34 @@ def check_reference(x: Array, where: Mask | None, reference: str, metric: str) -
         )
 
 
-@partial(
-    jax.jit,
-    static_argnames=(
-        "ks", "num_references", "num_restarts", "reference", "power", "weighting", "logarithm", "metric"
-    ),
-)  # fmt: skip
 def gap_curve(
     key, x, where, ks, num_references, num_restarts, *, reference, power, weighting, logarithm, metric
 ) -> GapResult:
     """`gap_statistic` for any numbers of clusters `ks`, without its checks."""
+    curves = partial(
+        _curves, key, x, where, ks=ks, num_restarts=num_restarts, reference=reference, power=power,
+        weighting=weighting, logarithm=logarithm, metric=metric,
+    )  # fmt: skip
+    threads = cores(x.shape[0] * (x.shape[1] + ks[-1]), known=not is_traced(key, x, where))
+    parts = in_parts(curves, num_references + 1, threads)
+    w = jnp.concatenate([of_part for _, of_part in parts])[: num_references + 1]
+    log_w, expected = w[0], w[1:].mean(0)
+    spread = safe_sqrt(jnp.square(w[1:] - expected[None, :]).mean(0))
+    error = spread * (1 + 1 / num_references) ** 0.5
+    return GapResult(jnp.asarray(ks, jnp.int32), log_w, expected, expected - log_w, error, parts[0][0])
+
+
+@partial(
+    jax.jit,
+    static_argnames=("ks", "num_restarts", "reference", "power", "weighting", "logarithm", "metric", "size"),
+)
+def _curves(
+    key, x, where, first, last, *, ks, num_restarts, reference, power, weighting, logarithm, metric, size
+) -> tuple[jax.Array, jax.Array]:
+    """Log dispersions [size, K] of the numbers from first to last: of the data, which are number 0, and of references.
+
+    And the labels [K, n] of the data, if they are among them.
+    """
     x = as_points(x)
     present = jnp.ones(len(x), bool) if where is None else where
     weights = present[:, None].astype(x.dtype)
@@ -165,25 +185,20 @@ def gap_curve(
         unit = power_of_two(x)[0, 0]
         x = x / unit
     draw = _references(x, present, reference, metric)
-    shape = (len(ks), len(x))
 
-    def one(labels: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Log dispersions [K] of the data, which are number 0, or of a reference."""
+    def one(number: jax.Array) -> tuple[jax.Array, jax.Array]:
         draw_key, fit_key = jax.random.split(jax.random.fold_in(key, number))
         points = jnp.where(number == 0, x, draw(draw_key))
         found, inertia = fit_each(fit_key, points, ks, present, num_restarts, metric)
-        w = jnp.where(jnp.isnan(inertia), jnp.nan, _dispersions(points, found, ks, power, weighting))
-        return jnp.where(number == 0, found, labels), jnp.log(w) if logarithm else w
+        return found, jnp.where(jnp.isnan(inertia), jnp.nan, _dispersions(points, found, ks, power, weighting))
 
-    labels, w = jax.lax.scan(one, jnp.full(shape, -1, jnp.int32), jnp.arange(num_references + 1))
-    if logarithm:
-        w += power * jnp.log(unit)
-    else:
-        w *= unit**power
-    log_w, expected = w[0], w[1:].mean(0)
-    spread = safe_sqrt(jnp.square(w[1:] - expected[None, :]).mean(0))
-    error = spread * (1 + 1 / num_references) ** 0.5
-    return GapResult(jnp.asarray(ks, jnp.int32), log_w, expected, expected - log_w, error, labels)
+    def step(number: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        labels, w = one(number)
+        return jnp.where(number == 0, labels, state[0]), state[1].at[number - first].set(w)
+
+    nothing = jnp.full((len(ks), len(x)), -1, jnp.int32), jnp.zeros((size, len(ks)), x.dtype)
+    labels, w = jax.lax.fori_loop(first, last, step, nothing)
+    return labels, jnp.log(w) + power * jnp.log(unit) if logarithm else w * unit**power
 
 
 def fit_each(key, x, ks, present, num_restarts, metric) -> tuple[jax.Array, jax.Array]:

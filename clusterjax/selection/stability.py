@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
-from clusterjax.distances import as_points, ratio, squared_euclidean, unit_rows
+from clusterjax.distances import as_points, is_traced, ratio, squared_euclidean, unit_rows
 from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.threads import collect, cores, in_parts
 
 
 class PredictionStrength(NamedTuple):
@@ -80,14 +81,17 @@ def prediction_strength(
     check_enough(tuple(2 * k for k in candidates), len(x), where)  # each half needs as many points as clusters
     num_splits, num_restarts = as_count(num_splits, "num_splits"), as_count(num_restarts, "num_restarts")
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    splits = _splits(key, x, where, candidates, num_splits, num_restarts, metric)
+    threads = cores(x.shape[0] * (x.shape[1] + candidates[-1]), known=not is_traced(key, x, where))
+    strengths = partial(_splits, key, x, where, ks=candidates, num_restarts=num_restarts, metric=metric)
+    splits = jnp.concatenate(in_parts(strengths, num_splits, threads), 1)[:, :num_splits]
     strength = splits.mean(1)
     enough = jnp.where(strength > threshold, jnp.asarray(candidates), 1).max()
     return PredictionStrength(jnp.asarray(candidates, jnp.int32), strength, splits, enough.astype(jnp.int32))
 
 
-@partial(jax.jit, static_argnames=("ks", "num_splits", "num_restarts", "metric"))
-def _splits(key, x, where, ks, num_splits, num_restarts, metric) -> jax.Array:
+@partial(jax.jit, static_argnames=("ks", "num_restarts", "metric", "size"))
+def _splits(key, x, where, first, last, *, ks, num_restarts, metric, size) -> jax.Array:
+    """Strengths [m, size] of the splits from first to last."""
     x = as_points(x)
     x = unit_rows(x) if metric == "cosine" else x
     present = jnp.ones(len(x), bool) if where is None else where
@@ -112,7 +116,7 @@ def _splits(key, x, where, ks, num_splits, num_restarts, metric) -> jax.Array:
     for group in groups(ks):
 
         def of_k(k: jax.Array, largest: int = group[-1]) -> jax.Array:
-            return jax.lax.map(lambda number: strength(number, k, largest), jnp.arange(num_splits))
+            return collect(lambda number: strength(number, k, largest), first, last, size)
 
         rows.append(jax.lax.map(of_k, jnp.asarray(group, jnp.int32)))
     return jnp.concatenate(rows)

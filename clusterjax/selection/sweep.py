@@ -25,14 +25,15 @@ from clusterjax.arguments import (
     check_diagonal,
     cluster_sizes,
 )
-from clusterjax.clustering.kmeans import kmeans
+from clusterjax.clustering.kmeans import KMeansResult, kmeans
 from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
 from clusterjax.indices import INDICES
 from clusterjax.indices.silhouette import comparable, score_by_sums
 from clusterjax.partition import Partition, partition, scaled
-from clusterjax.progress import tracked
+from clusterjax.progress import bar, tracked
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
+from clusterjax.threads import cores, in_threads
 from clusterjax.tiles import distance_sums, distance_sums_side_by_side
 from clusterjax.typing import Array, Mask, Metric
 
@@ -228,15 +229,31 @@ def _check_weighable(functions: dict[str, Callable[..., jax.Array]], gap_referen
 def _cluster(key, x, where, weights, ks, num_restarts, metric, shown) -> tuple[jax.Array, jax.Array, jax.Array]:
     """k-means for each k, padded to the largest of its group: one compilation a group."""
     largest = {k: group[-1] for group in groups(ks) for k in group}
-    found = [
-        kmeans(
+
+    def cluster(k: int) -> KMeansResult:
+        return kmeans(
             jax.random.fold_in(key, k), x, k, num_restarts=num_restarts,
             where=where, weights=weights, metric=metric, max_clusters=largest[k],
-        )
-        for k in tracked(ks, "k-means", shown)
-    ]  # fmt: skip
+        )  # fmt: skip
+
+    most = cores(x.shape[0] * (x.shape[1] + ks[-1]), known=not is_traced(key, x, where, weights))
+    found = {}
+    with bar("k-means", len(ks), shown) as step:
+        for threads, some in _in_order(ks, most):
+            for k, of_k in zip(some, in_threads(cluster, some, threads), strict=True):
+                found[k] = of_k
+                step(f": {len(found)} of {len(ks)}")
+    found = [found[k] for k in ks]
     rows = [jnp.pad(f.centroids, [(0, ks[-1] - len(f.centroids)), (0, 0)], constant_values=jnp.nan) for f in found]
     return jnp.stack([f.labels for f in found]), jnp.stack(rows), jnp.stack([f.inertia for f in found])
+
+
+def _in_order(ks: tuple[int, ...], threads: int) -> list[tuple[int, list[int]]]:
+    """In how many threads to cluster for which k: one of each group first, which compiles it; then the dearest."""
+    if threads == 1:
+        return [(1, list(ks))]
+    heads = [group[0] for group in groups(ks)]
+    return [(1, heads), (threads, [k for k in reversed(ks) if k not in heads])]
 
 
 def _as_labels_of(labels: ArrayLike, k: int, x: Array, where: Mask | None) -> jax.Array:
