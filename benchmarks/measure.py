@@ -17,6 +17,8 @@ import jax
 from rich.progress import track
 
 RESULTS = Path(__file__).parent / "results"
+# Seconds before each call: threads of the rival before it go on spinning for up to 0.2 s, on the cores of the next.
+REST = 0.3
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -32,6 +34,7 @@ def in_turn(rivals: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
     later: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in track(range(repeats), description="timing"):
         for name, function in rivals.items():
+            time.sleep(REST)
             later[name].append(seconds(function))
     return {
         name: {"seconds": statistics.median(times), "first_call_seconds": first[name]} for name, times in later.items()
