@@ -30,11 +30,14 @@ without being written twice. Modules, each importing only from those before it:
     arguments     what a user passes, as arrays and static numbers, or refused in a sentence
     partition     the only label algebra: weights, centroids
     public        a public function made from its kernel, a formula on a partition
-    tiles         every unordered pair of points once: sums and extremes of distances by cluster, in blocks
+    progress      where a long computation stands
+    threads       small repetitions side by side on the cores of a CPU
+    tiles         every unordered pair of points once, in blocks
+    by_cluster    sums and extremes of distances by cluster, and what is special to a metric
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
                   Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
-    selection     how many: the gap statistic, rules, elbow, every k in one sweep and what the criteria vote for
+    selection     how many: the gap statistic, rules, elbow, stability; every k in one sweep, and its votes
     losses        silhouette and its ratio form, prototypical, neighbourhood components
     fewshot       episodes, prototypes, accuracy with intervals
 """

@@ -11,6 +11,8 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 
+from clusterjax.progress import bar
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -54,23 +56,33 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], thread
         yield from pool.map(one, items)
 
 
-def in_parts(function: Callable[..., Result], count: int, threads: int) -> list[Result]:
+def in_parts(
+    function: Callable[..., Result], count: int, threads: int, parts: int | None = None, what: str = ""
+) -> list[Result]:
     """`function(first, last, size=...)` for the parts of `range(count)`, in order.
 
     Args:
         function: jitted, for the numbers from first to last, `size` of them at most, which is static. What it gives for
             a number does not depend on the part, and none may be asked for.
         count: how many repetitions.
-        threads: how many parts, of one size.
+        threads: how many parts are run at once.
+        parts: how many there are, of one size; as many as threads where left out, and else with a bar.
+        what: they are, for the bar.
     """
-    size = -(-count // threads)
+    size = -(-count // (parts or threads))
+    firsts = range(0, count, size)
 
     def part(first: int, last: int) -> Result:
         return function(jnp.int32(first), jnp.int32(last), size=size)
 
     if threads > 1:
         jax.block_until_ready(part(0, 0))  # compiled once, before all ask for it
-    return list(in_threads(lambda first: part(first, min(first + size, count)), range(0, count, size), threads))
+    found = []
+    with bar(what, len(firsts), parts is not None) as step:
+        for one in in_threads(lambda first: part(first, min(first + size, count)), firsts, threads):
+            found.append(one)
+            step(f": {min(len(found) * size, count)} of {count}")
+    return found
 
 
 def collect(function: Callable[[jax.Array], Result], first: jax.Array, last: jax.Array, size: int) -> Result:

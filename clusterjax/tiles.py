@@ -1,4 +1,4 @@
-"""Every unordered pair of points once, a tile at a time: sums (forward and backward) and extremes by cluster.
+"""Every unordered pair of points once, a tile at a time, and what the distances in it come to by cluster.
 
 Distances are symmetric, so a tile of them between two blocks of points serves the points along both its sides, and half
 of all tiles need never be formed. Points lie sorted by cluster, so that what a cluster receives is a run of rows.
@@ -9,38 +9,17 @@ again when it is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from math import inf, isqrt
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
-from clusterjax.distances import (
-    FEW,
-    above_noise,
-    cosine,
-    euclidean,
-    matmul,
-    pairwise_distances,
-    precomputed,
-    ratio,
-    safe_sqrt,
-    squared_euclidean,
-    unit_rows,
-    whitened,
-    whitened_euclidean,
-    with_gradient,
-)
-from clusterjax.partition import Partition, anchored, centred, centroids, clean, squared_to_centroids
-from clusterjax.typing import Members, Sums, Weights
+from clusterjax.distances import matmul
 
 # Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
 # to the root to the sums.
 TILE_ELEMENTS = 2**18
-# So many mean square radii of the tightest cluster away from the mean of all a point may lie before that costs digits.
-FAR = 32
 
 
 class Reduction(NamedTuple):
@@ -74,213 +53,7 @@ class Points(NamedTuple):
     more: tuple[jax.Array, ...] = ()
 
 
-def distance_sums(p: Partition) -> Sums:
-    """Sum of the distances from each point to the members of each cluster, itself apart.
-
-    `S_ik = sum_{j != i} w_jk d(x_i, x_j)`
-
-    Where each point is of one cluster or none, distances are measured from the centroids, so that a cluster far away
-    takes no digits from those that are near, and added to a cluster without a product.
-
-    Args:
-        p: its metric is symmetric.
-
-    Returns:
-        [n, k]. Memory is O(n * block) forward and backward; O(n k d) work for squared_euclidean and cosine.
-    """
-    return SUMS.get(p.metric.func, _any_sums)(clean(p))
-
-
-def distance_extremes(p: Partition) -> tuple[jax.Array, jax.Array]:
-    """Smallest and largest distance from each point to the members of each cluster, itself apart.
-
-    `min_{j != i, y_j = k} d(x_i, x_j)` and `max_{j != i, y_j = k} d(x_i, x_j)`
-
-    No gradient goes through them: it is that of one pair of points, which `distance_between` has.
-
-    Args:
-        p: its metric is symmetric, its weights are hard.
-
-    Returns:
-        Two arrays [n, k]; of no members infinity and its negative. Memory is O(n * block).
-    """
-    p = jax.lax.stop_gradient(clean(p))
-    smallest, largest = EXTREMES.get(p.metric.func, _any)(p, (SMALLEST, LARGEST))
-    return smallest, largest
-
-
-def distance_between(p: Partition, i: jax.Array, j: jax.Array) -> jax.Array:
-    """The distance between two points, given by their rows: a scalar with a gradient."""
-    if p.metric.func is precomputed:
-        return p.x[i, j]
-    return p.metric(p.x[i][None], p.x[j][None])[0, 0]
-
-
-def distance_sums_side_by_side(p: Partition, w: Weights) -> Sums:
-    """`distance_sums` by other weights than the partition's, such as those of several labelings: each distance once.
-
-    Args:
-        p: measures the distances: the finest labeling, or the one that is closest to all. Its metric is symmetric.
-        w: [n, m], weights that are zero where those of the partition are.
-
-    Returns:
-        [n, m]. Not for squared_euclidean and cosine, which need no distances: `distance_sums` of each is cheaper.
-    """
-    p = clean(p)
-    if p.metric.func is precomputed:
-        return matmul(_apart(p.x), w)
-    if p.metric.func is whitened_euclidean:
-        p = _whitened(p)
-    if p.metric.func is not euclidean or p.x.shape[1] <= FEW:
-        width = 1 if p.metric.func is euclidean else p.x.shape[1]
-        points = _points(p)._replace(w=w)
-        return _over_pairs(lambda i, j: p.metric(i.x, j.x), points, w.shape[1], (SUM,), width=width)[0]
-    points, table = _anchored(p._replace(x=centred(p.x, p.w)))
-    points = points._replace(w=w)
-    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, w.shape[1], (SUM,), table=table)[0]
-
-
-def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | None) -> jax.Array:
-    """Distances [n, k] from points to the centroids of their clusters `c` [k, d]; with the care of `distance_sums`."""
-    if metric.func is whitened_euclidean:
-        c, x, metric = whitened(c - c[:1], *metric.args), whitened(x - c[:1], *metric.args), Partial(euclidean)
-    if metric.func not in (euclidean, squared_euclidean):
-        return metric(x, c)
-    one = jax.lax.stop_gradient(c.mean(0, keepdims=True))
-    squared = squared_to_centroids(x - one, c - one, own)
-    return squared if metric.func is squared_euclidean else safe_sqrt(squared)
-
-
-def distances_within(p: Partition) -> jax.Array:
-    """Distances [n, n] between the points of a partition, all at once, with the care of `distance_sums`."""
-    p = clean(p)
-    if p.metric.func is whitened_euclidean:
-        p = _whitened(p)
-    if p.metric.func not in (euclidean, squared_euclidean) or p.x.shape[1] <= FEW or p.own is None:
-        return pairwise_distances(p.x, metric=p.metric)
-    points, table = _anchored(p._replace(x=centred(p.x, p.w)))
-    squared = _apart(_squared(points, points, *_looked_up(table, points)))
-    return squared if p.metric.func is squared_euclidean else safe_sqrt(squared)
-
-
-def _whitened(p: Partition) -> Partition:
-    """The same distances as Euclidean ones."""
-    return p._replace(x=whitened(centred(p.x, p.w), *p.metric.args), metric=Partial(euclidean))
-
-
-def _precomputed(p: Partition) -> Sums:
-    x = _apart(p.x)
-    if p.own is None:
-        return matmul(x, p.w)
-    # not a product where it can be helped: 0 * inf would spoil every cluster
-    return jax.ops.segment_sum(_times(x, p.mass).T, p.own, p.w.shape[1]).T
-
-
-def _times(x: jax.Array, mass: jax.Array | None) -> jax.Array:
-    """Columns, each as often as it counts; one that does not count is 0, whatever it holds."""
-    return x if mass is None else jnp.where(mass[None, :] == 0, 0, x * mass[None, :])
-
-
-def _squared_euclidean(p: Partition) -> Sums:
-    # sum_j w_jk |x_i - x_j|^2 = w_k |x_i - c_k|^2 + sum_j w_jk |x_j - c_k|^2
-    x = centred(p.x, p.w)
-    to_centroids = squared_to_centroids(x, centroids(x, p.w), p.own)
-    return p.sizes[None, :] * to_centroids + (p.w * to_centroids).sum(0, keepdims=True)
-
-
-def _cosine(p: Partition) -> Sums:
-    # 1 - u.v = |u - v|^2 / 2 for unit vectors, which keeps the digits of near directions; zeros are at 1 from all
-    unit = unit_rows(p.x)
-    zero = (unit == 0).all(1, keepdims=True)
-    of_units = _squared_euclidean(p._replace(x=unit, w=jnp.where(zero, 0, p.w))) / 2
-    zeros = jnp.where(zero, p.w, 0)
-    return jnp.where(zero, p.sizes[None, :] - zeros, of_units + zeros.sum(0, keepdims=True))
-
-
-def _euclidean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    if p.x.shape[1] <= FEW:  # from the differences themselves: even to centre would round
-        return _any(p, reductions)
-    p = p._replace(x=centred(p.x, p.w))
-    if p.own is None:
-        return _from_mean(p, reductions)
-    # under shard_map the operands of a branch must all vary over the same devices: labels as the points do
-    either = p.x[0, 0] > 0
-    p = jax.tree.map(lambda a: jnp.where(either, a, a), p)
-    branches = [partial(branch, reductions=reductions) for branch in (_from_mean, _from_centroids)]
-    if _num_blocks(len(p.x)) > 1:  # a branch would keep for the backward pass what the other one needs, too
-        branches = [jax.checkpoint(branch) for branch in branches]
-    return jax.lax.cond(_is_compact(p), *branches, p)
-
-
-def _is_compact(p: Partition) -> jax.Array:
-    """Whether no point lies so far out that distances from the mean would lose digits of the tightest cluster.
-
-    In units of its mean square radius, rounding leaves some 4 eps FAR of a squared distance.
-    """
-    squared = (p.x * p.x).sum(1)
-    c = ratio(matmul(p.w.T, p.x), p.sizes[:, None])
-    radius = ratio(squared @ p.w, p.sizes) - (c * c).sum(1)
-    return squared.max() <= FAR * jnp.where(p.sizes > 0, radius, jnp.inf).min()
-
-
-def _from_mean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    """Of points that are centred, one product a tile."""
-    points = _points(p)._replace(more=((p.x * p.x).sum(1),))
-
-    def tile(i: Points, j: Points) -> jax.Array:
-        (of_i,), (of_j,) = i.more, j.more
-        squared = of_i[:, None] + of_j[None, :] - 2 * matmul(i.x, j.x.T)
-        return safe_sqrt(above_noise(squared, of_j[None, :]))
-
-    return _over_pairs(tile, points, p.w.shape[1], reductions)
-
-
-def _from_centroids(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    """Of points that are centred, with the digits of near clusters however far others are."""
-    points, table = _anchored(p)
-    return _over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], reductions, table=table)
-
-
-def _points(p: Partition) -> Points:
-    return Points(p.x, p.w if p.own is None else None, p.own, p.mass)
-
-
-def _anchored(p: Partition) -> tuple[Points, jax.Array]:
-    """Points that are centred, and the table, for `_squared`."""
-    assert p.own is not None  # of soft weights nobody asks it
-    rest, _, offsets = anchored(jax.lax.stop_gradient(p.x), jax.lax.stop_gradient(centroids(p.x, p.w)), p.own)
-    return _points(p)._replace(more=(rest, (rest * rest).sum(1))), offsets
-
-
-def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Array:
-    """Squared distances by what is left of each point without its centroid, and by what lies between the centroids.
-
-    `|x_i - x_j|^2 = |u_i - u_j|^2 + P[own_i, j] + P[own_j, i]`: every term is as small as the two clusters and the way
-    between them, so that no digits are lost to a third one far away. The gradient is that of the points themselves.
-    """
-    (rest_i, of_i), (rest_j, of_j) = i.more, j.more
-    squared = of_i[:, None] + of_j[None, :] - 2 * matmul(rest_i, rest_j.T) + across + back
-    return with_gradient(above_noise(squared, of_j[None, :] + jnp.abs(across) + jnp.abs(back)), i.x, j.x)
-
-
-def _any(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    # a function may hold an array [block, block, d] meanwhile
-    width = 1 if p.metric.func is euclidean else p.x.shape[1]
-    return _over_pairs(lambda i, j: p.metric(i.x, j.x), _points(p), p.w.shape[1], reductions, width=width)
-
-
-def _precomputed_extremes(p: Partition, _: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    own, k = p.own, p.w.shape[1]
-    assert own is not None  # of soft weights nobody asks it
-    smallest = jax.ops.segment_min(_apart(p.x, SMALLEST.neutral).T, own, k)
-    return smallest.T, jax.ops.segment_max(_apart(p.x, LARGEST.neutral).T, own, k).T
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The visit
-
-
-def _over_pairs(
+def over_pairs(
     tile: Callable[..., jax.Array],
     points: Points,
     k: int,
@@ -300,13 +73,13 @@ def _over_pairs(
         table: [k, n], for each cluster and point. No gradient goes through it.
     """
     n = len(points.x)
-    count = _num_blocks(n, width)
+    count = num_blocks(n, width)
     if count == 1:
-        given = () if table is None else _looked_up(table, points)
+        given = () if table is None else looked_up(table, points)
         found = tile(points, points, *given)
         nothing = [jnp.full_like(found, r.neutral, shape=(1, k, n)) for r in reductions]
         return tuple(
-            r.tally(none, _apart(found, r.neutral), points, 0)[0].T for r, none in zip(reductions, nothing, strict=True)
+            r.tally(none, apart(found, r.neutral), points, 0)[0].T for r, none in zip(reductions, nothing, strict=True)
         )
     size = -(-n // count)
     order = jnp.arange(n) if points.own is None else jnp.argsort(points.own, stable=True)
@@ -359,18 +132,18 @@ def _over_pairs(
     return tuple(result.swapaxes(1, 2).reshape(-1, k)[jnp.argsort(order)] for result in results)
 
 
-def _num_blocks(n: int, width: int = 1) -> int:
+def num_blocks(n: int, width: int = 1) -> int:
     """An odd number of blocks, so that each is as far ahead of as many others as behind as many."""
     return -(-n // max(isqrt(TILE_ELEMENTS // max(width, 1)), 8)) // 2 * 2 + 1
 
 
-def _looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
+def looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
     """What a tile of all points with themselves takes from the table."""
     across = table.at[points.own].get(mode="clip")
     return across, across.T
 
 
-def _apart(distances: jax.Array, neutral: float = 0) -> jax.Array:
+def apart(distances: jax.Array, neutral: float = 0) -> jax.Array:
     """Distances between all points, with what counts for nothing for a point to itself."""
     return jnp.where(jnp.eye(len(distances), dtype=bool), neutral, distances)
 
@@ -407,29 +180,3 @@ def _largest(largest: jax.Array, distances: jax.Array, rows: Points, at: jax.Arr
 
 
 SUM, SMALLEST, LARGEST = Reduction(0, _added), Reduction(inf, _smallest), Reduction(-inf, _largest)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What is special to a metric; any other is visited as it is
-
-
-def _any_sums(p: Partition) -> Sums:
-    return _any(p, (SUM,))[0]
-
-
-def _euclidean_sums(p: Partition) -> Sums:
-    return _euclidean(p, (SUM,))[0]
-
-
-SUMS = {
-    precomputed: _precomputed,
-    squared_euclidean: _squared_euclidean,
-    cosine: _cosine,
-    euclidean: _euclidean_sums,
-    whitened_euclidean: lambda p: _euclidean_sums(_whitened(p)),
-}
-EXTREMES = {
-    precomputed: _precomputed_extremes,
-    euclidean: _euclidean,
-    whitened_euclidean: lambda p, reductions: _euclidean(_whitened(p), reductions),
-}

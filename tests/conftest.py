@@ -33,6 +33,8 @@ STRICT = (
 # Most of the suite's time is LLVM's, on programs that run once on a few points: compiled like this it takes half of it.
 # A flag of XLA's, what it is in the tests, and what it is for users.
 QUICK = {"xla_cpu_use_fusion_emitters": ("false", True), "xla_backend_optimization_level": ("0", 3)}
+# Seconds of compiling from which a program is kept for the other workers.
+WORTH = 0.2
 
 
 def pytest_configure(config):
@@ -45,10 +47,11 @@ def pytest_configure(config):
     folder = tempfile.mkdtemp(prefix="clusterjax-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    # not every little one: to write it down costs as much, and a JAX has been seen to crash over one of thousands
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(WORTH)
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     jax.config.update("jax_compilation_cache_dir", folder)  # this process has read its environment already
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 

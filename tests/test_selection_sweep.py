@@ -14,7 +14,7 @@ import sklearn.metrics
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from clusterjax import silhouette_score, tiles
+from clusterjax import by_cluster, silhouette_score, tiles
 from clusterjax.distances import resolve
 from clusterjax.partition import partition
 from clusterjax.selection import GapResult, SweepResult, suggest_k, sweep, sweep_k
@@ -208,11 +208,11 @@ def test_distances_side_by_side_are_those_of_each_labeling(monkeypatch):
             partition(x, labels.astype(np.int32), kept, None, resolve(metric), k)
             for labels, k in zip(labelings, (2, 5), strict=True)
         ]
-        each = np.concatenate([jax.jit(tiles.distance_sums)(p) for p in parts], 1)
+        each = np.concatenate([jax.jit(by_cluster.distance_sums)(p) for p in parts], 1)
         w = jnp.concatenate([p.w for p in parts], 1)
         for elements in (64 * 144, 2**18):
             monkeypatch.setattr(tiles, "TILE_ELEMENTS", elements)
-            together = jax.jit(lambda p, w: tiles.distance_sums_side_by_side(p, w))(parts[-1], w)
+            together = jax.jit(lambda p, w: by_cluster.distance_sums_side_by_side(p, w))(parts[-1], w)
             # to centre data with so far a cluster rounds by some 4e-5 of the near distances, either way
             assert_allclose(np.asarray(together)[kept], each[np.asarray(kept)], rtol=1e-4)
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from clusterjax import gap_statistic, sweep_k, threads
-from clusterjax.selection import bootstrap_instability, cluster_stability, prediction_strength
+from clusterjax.selection import bootstrap_instability, cluster_stability, prediction_strength, repetitions, sweep
 
 KEY = jax.random.key(2)
 CALLS = {
@@ -76,3 +76,21 @@ def test_an_error_in_a_thread_is_raised():
 
     with pytest.raises(ValueError, match="bad part"):
         threads.in_parts(part, 8, 3)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize("number", [1, 3])
+def test_progress_is_shown_where_it_is_wanted_or_long(call, number, monkeypatch, capsys):
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(number), raising=False)
+    quiet = call(KEY, points())
+    assert capsys.readouterr().err == ""
+    shown = call(KEY, points(), progress=True)
+    assert "100%" in capsys.readouterr().err
+    for one, other in zip(jax.tree.leaves(quiet), jax.tree.leaves(shown), strict=True):
+        assert_array_equal(one, other)
+    for module in (repetitions, sweep):
+        monkeypatch.setattr(module, "LONG", 0)
+    call(KEY, points())
+    assert "100%" in capsys.readouterr().err
+    call(KEY, points(), progress=False)
+    assert capsys.readouterr().err == ""

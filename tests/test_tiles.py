@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics
 from oracles import distances as oracle
 
-from clusterjax import fewshot, losses, tiles
+from clusterjax import by_cluster, fewshot, losses, tiles
 from clusterjax.distances import mahalanobis, pairwise_distances, resolve
 from clusterjax.indices.silhouette import (
     silhouette_samples,
@@ -32,7 +32,7 @@ def one_hot(n=77, k=4):
 
 
 def distance_sums(x, w, metric, own=None):
-    return tiles.distance_sums(Partition(jnp.asarray(x), jnp.asarray(w), own, None, metric))
+    return by_cluster.distance_sums(Partition(jnp.asarray(x), jnp.asarray(w), own, None, metric))
 
 
 def loops(d, w):
@@ -212,7 +212,7 @@ def test_compact_points_are_measured_from_their_mean(shift):
     labels = np.arange(300) % 3
     x = (rng.normal(size=(300, 20)) + shift * np.eye(20)[labels] * 5).astype(np.float32)
     p = partition(x, labels, None, None, resolve("euclidean"), 3)
-    assert bool(tiles._is_compact(p._replace(x=centred(p.x, p.w)))) == (shift < 7)
+    assert bool(by_cluster._is_compact(p._replace(x=centred(p.x, p.w)))) == (shift < 7)
     expected = sklearn.metrics.silhouette_samples(x.astype(float), labels)
     np.testing.assert_allclose(silhouette_samples(x, labels), np.asarray(expected), atol=2e-6)
     with jax.enable_x64(True):
@@ -224,10 +224,10 @@ def test_what_is_never_compact():
     x, labels = points(30, 20), np.arange(30) % 3
     for of in (np.where(labels[:, None] == 1, x[:1], x), np.where(np.arange(30)[:, None] == 5, np.nan, x)):
         p = partition(of, labels, None, None, resolve("euclidean"), 3)  # duplicates, NaN
-        assert not tiles._is_compact(p._replace(x=centred(p.x, p.w)))
+        assert not by_cluster._is_compact(p._replace(x=centred(p.x, p.w)))
     single = np.where(np.arange(30) == 7, 3, labels)
     p = partition(x, single, None, None, resolve("euclidean"), 4)
-    assert not tiles._is_compact(p._replace(x=centred(p.x, p.w)))
+    assert not by_cluster._is_compact(p._replace(x=centred(p.x, p.w)))
 
 
 @pytest.mark.parametrize("features", [2, 20])

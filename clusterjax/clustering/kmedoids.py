@@ -1,10 +1,4 @@
-"""k-medoids: the points of the data that stand for all others best, by any dissimilarity.
-
-PAM's two phases, of which each step looks at every point as a medoid at the cost of one visit of all pairs: what a swap
-saves is a sum over points that every medoid shares, and one over its own (FastPAM). The best swap of all is made, which
-gives the medoids of R's `pam`. To take the first that helps (FasterPAM) would make a visit into n small steps, one
-after the other; after the greedy start few swaps are left, and neither order ends lower than the other as a rule.
-"""
+"""k-medoids: the points of the data that stand for all others best, by any dissimilarity; and of samples of them."""
 
 from __future__ import annotations
 
@@ -25,8 +19,9 @@ from clusterjax.arguments import (
     as_sample_weights,
     check_diagonal,
 )
+from clusterjax.clustering.pam import nearest, of_present, search
 from clusterjax.distances import as_points, is_traced, pairwise_distances, precomputed, resolve
-from clusterjax.partition import Partition, clean, sums_by_cluster
+from clusterjax.partition import Partition, clean
 from clusterjax.tiles import TILE_ELEMENTS
 from clusterjax.typing import Array, Mask, Metric
 
@@ -209,9 +204,9 @@ def _kmedoids(x, where, weights, first, metric, max_iterations, num_clusters) ->
     mass = mass if weights is None else jnp.where(mass > 0, jnp.asarray(weights, x.dtype), 0)
     x = _cleaned(x, where, weights, mass, metric)
     distances = pairwise_distances(x, metric=metric)
-    medoids, swaps, converged = _search(distances, mass, first, max_iterations, num_clusters)
-    labels, nearest = _nearest(distances[medoids].T)
-    return _result(labels, nearest, mass, medoids, swaps, converged)
+    medoids, swaps, converged = search(distances, mass, first, max_iterations, num_clusters)
+    labels, to_medoid = nearest(distances[medoids].T)
+    return _result(labels, to_medoid, mass, medoids, swaps, converged)
 
 
 def _cleaned(x: jax.Array, where: Mask | None, weights: Array | None, mass: jax.Array, metric: Partial) -> jax.Array:
@@ -234,10 +229,10 @@ def _clara(key, x, where, metric, max_iterations, num_samples, num_clusters, siz
         draw = draw.at[best.medoids].set(-1, mode="drop")  # at the start they are out of range
         sample = jnp.sort(jax.lax.top_k(-draw, size)[1])
         distances = pairwise_distances(x[sample], metric=metric)
-        found, swaps, converged = _search(distances, mass[sample], None, max_iterations, num_clusters)
+        found, swaps, converged = search(distances, mass[sample], None, max_iterations, num_clusters)
         medoids = sample[found].astype(jnp.int32)
-        labels, nearest = _nearest_in_blocks(x, x[medoids], metric)
-        result = _result(labels, nearest, mass, medoids, swaps, converged)
+        labels, to_medoid = _nearest_in_blocks(x, x[medoids], metric)
+        result = _result(labels, to_medoid, mass, medoids, swaps, converged)
         closer = ~(result.objective >= best.objective)  # the first whatever it is: there is NaN to beat
         return jax.tree.map(lambda a, b: jnp.where(closer, a, b), result, best)
 
@@ -247,117 +242,23 @@ def _clara(key, x, where, metric, max_iterations, num_samples, num_clusters, siz
     return jax.lax.fori_loop(0, num_samples, better, start)
 
 
-def _search(
-    distances: jax.Array, mass: jax.Array, first: Array | None, max_iterations: int, k: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Medoids [k] in ascending order, how many swaps were made, and whether none is left that helps."""
-    first = _build(distances, mass, k) if first is None else jnp.asarray(first)
-
-    def objective(medoids: jax.Array) -> jax.Array:
-        return (mass * _of_present(distances[medoids].min(0), mass)).sum()
-
-    def step(state: tuple) -> tuple:
-        medoids, value, swaps, _ = state
-        out, into = _best_swap(distances, mass, medoids)
-        swapped = jnp.sort(medoids.at[out].set(into))
-        # not what the swap should save, which is rounded: a value that falls cannot return
-        lower = objective(swapped)
-        helps = lower < value
-        return (
-            jnp.where(helps, swapped, medoids),
-            jnp.where(helps, lower, value),
-            swaps + helps.astype(swaps.dtype),
-            ~helps,
-        )
-
-    first = jnp.sort(first)
-    start = first, objective(first), jnp.zeros((), jnp.int32), jnp.array(False)
-    medoids, value, swaps, done = jax.lax.while_loop(lambda s: ~s[3] & (s[2] < max_iterations), step, start)
-    return medoids, swaps, done & ~jnp.isnan(value)
-
-
-def _build(distances: jax.Array, mass: jax.Array, k: int) -> jax.Array:
-    """One medoid after the other, each the point that brings all others nearest."""
-
-    def add(state: tuple[jax.Array, jax.Array], i: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        nearest, chosen = state
-
-        def saved(columns: jax.Array) -> jax.Array:
-            # of the first there is nothing to be nearer than
-            gain = jnp.where(i == 0, -columns, jnp.maximum(nearest[:, None] - columns, 0))
-            return (mass[:, None] * gain).sum(0)
-
-        gain = _by_candidates(saved, distances)
-        medoid = jnp.where(chosen | (mass == 0), -jnp.inf, gain).argmax().astype(jnp.int32)
-        return (jnp.minimum(nearest, distances[medoid]), chosen.at[medoid].set(True)), medoid
-
-    start = jnp.full_like(mass, jnp.inf), jnp.zeros(len(mass), bool)
-    return jax.lax.scan(add, start, jnp.arange(k))[1]
-
-
-def _best_swap(distances: jax.Array, mass: jax.Array, medoids: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Which medoid [] should give way to which point [].
-
-    With d1, d2 the distances to the nearest medoid and to the second, a point o adds to the cost of making c a medoid
-    `min(d(o, c) - d1, 0)` whichever medoid goes, and `clip(d(o, c), d1, d2) - d1` if its own does.
-    """
-    k = len(medoids)
-    to_medoids = distances[medoids]
-    own, d1 = _nearest(to_medoids.T)
-    d2 = jnp.where(jax.nn.one_hot(own, k, axis=0, dtype=bool), jnp.inf, to_medoids).min(0)
-
-    def cost(columns: jax.Array) -> jax.Array:
-        """[k, block], of each medoid that may go."""
-        shared = (mass[:, None] * jnp.minimum(columns - d1[:, None], 0)).sum(0, keepdims=True)
-        of_own = mass[:, None] * (jnp.clip(columns, d1[:, None], d2[:, None]) - d1[:, None])
-        return shared + sums_by_cluster(of_own, own, k)
-
-    costs = _by_candidates(cost, distances)
-    costs = jnp.where((mass == 0)[None, :], jnp.inf, costs).at[:, medoids].set(jnp.inf)
-    best = costs.T.argmin()  # of equally good ones the first point, and for it the first medoid, as R does
-    return best % k, (best // k).astype(medoids.dtype)
-
-
-def _by_candidates(f: Any, distances: jax.Array) -> jax.Array:
-    """`f` of some columns of the distances at a time, [..., block] -> [..., n]: a point as a medoid is a column."""
-    n = len(distances)
-    size = min(n, max(TILE_ELEMENTS // n, 8))
-    count = -(-n // size)
-    if count == 1:
-        return f(distances)
-    starts = jnp.minimum(jnp.arange(count) * size, n - size)  # the last block may repeat some of the one before
-    found = jax.lax.map(lambda start: f(jax.lax.dynamic_slice_in_dim(distances, start, size, 1)), starts)
-    found = jnp.moveaxis(found, 0, -2)
-    places = jnp.minimum(jnp.arange(n) // size, count - 1)
-    return found[..., places, jnp.arange(n) - starts[places]]
-
-
-def _nearest(to_medoids: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The nearest medoid [n] and how far it is, of distances [n, k]; of equally near ones the first."""
-    return to_medoids.argmin(1).astype(jnp.int32), to_medoids.min(1)
-
-
 def _nearest_in_blocks(x: jax.Array, medoids: jax.Array, metric: Partial) -> tuple[jax.Array, jax.Array]:
     n, width = len(x), len(medoids) * max(x.shape[1], 1)
     size = min(n, max(TILE_ELEMENTS // width, 8))
     count = -(-n // size)
     blocks = jnp.pad(x, ((0, count * size - n), (0, 0)), mode="edge").reshape(count, size, -1)
-    found = jax.lax.map(lambda block: _nearest(metric(block, medoids)), blocks)
+    found = jax.lax.map(lambda block: nearest(metric(block, medoids)), blocks)
     return jax.tree.map(lambda a: a.reshape(-1)[:n], found)
 
 
-def _of_present(values: jax.Array, mass: jax.Array) -> jax.Array:
-    return jnp.where(mass > 0, values, 0)
-
-
-def _result(labels, nearest, mass, medoids, swaps, converged) -> KMedoidsResult:
+def _result(labels, to_medoid, mass, medoids, swaps, converged) -> KMedoidsResult:
     """In canonical order, with each medoid in its own cluster though another may lie at the same place."""
     k, present = len(medoids), mass > 0
     labels = labels.at[medoids].set(jnp.arange(k, dtype=labels.dtype))
     sizes = jax.ops.segment_sum(mass, labels, k)
     order = jnp.lexsort((medoids, -sizes))
     labels = jnp.where(present, jnp.argsort(order).astype(jnp.int32)[labels], -1)
-    total = (mass * _of_present(nearest, mass)).sum()
+    total = (mass * of_present(to_medoid, mass)).sum()
     enough = present.sum() >= k
     objective = jnp.where(enough, total / mass.sum(), jnp.nan)
     return KMedoidsResult(labels, medoids[order], objective, swaps, converged & enough)

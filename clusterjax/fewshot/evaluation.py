@@ -12,10 +12,10 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_data, as_labels
+from clusterjax.by_cluster import distances_to
 from clusterjax.distances import as_points, precomputed, resolve
 from clusterjax.fewshot.episodes import Episodes, sample_episodes
 from clusterjax.partition import members, out_of_range
-from clusterjax.tiles import distances_to
 from clusterjax.typing import Metric
 
 

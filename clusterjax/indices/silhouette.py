@@ -15,10 +15,10 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_data, as_mask, check_diagonal
+from clusterjax.by_cluster import distance_sums, distances_to
 from clusterjax.distances import as_points, is_traced, matmul, precomputed, ratio, resolve, row_minimum
 from clusterjax.partition import Partition, centroids, scaled
 from clusterjax.public import public
-from clusterjax.tiles import distance_sums, distances_to
 from clusterjax.typing import (
     Array,
     Average,

@@ -7,10 +7,10 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
+from clusterjax.by_cluster import distances_to
 from clusterjax.distances import matmul, ratio
 from clusterjax.partition import Partition, centroids, clean
 from clusterjax.public import public
-from clusterjax.tiles import distances_to
 from clusterjax.typing import Count, Measured, Scalar
 
 

@@ -7,10 +7,10 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
+from clusterjax.by_cluster import distances_within
 from clusterjax.distances import ratio
 from clusterjax.partition import Partition
 from clusterjax.public import public
-from clusterjax.tiles import distances_within
 from clusterjax.typing import Measured, Positive, Scalar
 
 

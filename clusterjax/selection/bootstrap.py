@@ -18,7 +18,8 @@ from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, ratio
 from clusterjax.selection.candidates import as_ks, check_enough, groups
-from clusterjax.threads import collect, cores, in_parts
+from clusterjax.selection.repetitions import repeated
+from clusterjax.threads import collect
 
 # Of Hennig: so similar at most, and a cluster is not the same any more; more than so, and it is found again.
 DISSOLVED, RECOVERED = 0.5, 0.75
@@ -67,6 +68,7 @@ def bootstrap_instability(
     num_restarts: int = 10,
     where: ArrayLike | None = None,
     metric: Literal["euclidean", "cosine"] = "euclidean",
+    progress: bool | None = None,
 ) -> BootstrapInstability:
     """Bootstrap instability of k-means, and the number of clusters that has the least.
 
@@ -85,6 +87,7 @@ def bootstrap_instability(
         num_restarts: starts of each k-means.
         where: [n], False takes no part, whatever the row holds.
         metric: "euclidean" or "cosine", as in k-means.
+        progress: whether to show on stderr how many samples are done. Left out: where it takes long.
 
     Returns:
         BootstrapInstability, in [0, 1]. It falls with k by itself, as fewer pairs are together: a few clusters are not
@@ -111,11 +114,14 @@ def bootstrap_instability(
     where = as_mask(where, x.shape[:1])
     candidates = as_ks(ks, 2)
     check_enough(candidates, len(x), where)
-    count, starts = _as_counts(num_bootstraps, num_restarts)
+    count, starts = as_count(num_bootstraps, "num_bootstraps"), as_count(num_restarts, "num_restarts")
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    threads = cores(x.shape[0] * (x.shape[1] + candidates[-1]), known=not is_traced(key, x, where))
-    of_pairs = partial(_instabilities, key, x, where, starts, ks=candidates, metric=metric)
-    bootstraps = jnp.concatenate(in_parts(of_pairs, count, threads), 1)[:, :count]
+    of_pairs = partial(_instabilities, key, x, where, jnp.int32(starts), ks=candidates, metric=metric)
+    parts = repeated(
+        of_pairs, count, x, candidates, 2 * starts,
+        known=not is_traced(key, x, where), what="bootstrap", progress=progress,
+    )  # fmt: skip
+    bootstraps = jnp.concatenate(parts, 1)[:, :count]
     instability = jnp.nanmean(bootstraps, 1)
     ks = jnp.asarray(candidates, jnp.int32)
     undefined = jnp.isnan(instability)
@@ -132,6 +138,7 @@ def cluster_stability(
     num_restarts: int = 10,
     where: ArrayLike | None = None,
     metric: Literal["euclidean", "cosine"] = "euclidean",
+    progress: bool | None = None,
 ) -> ClusterStability:
     """How well each cluster of k-means is found again in bootstrap samples.
 
@@ -146,6 +153,7 @@ def cluster_stability(
         num_restarts: starts of each k-means.
         where: [n], False takes no part, whatever the row holds.
         metric: "euclidean" or "cosine", as in k-means.
+        progress: whether to show on stderr how many samples are done. Left out: where it takes long.
 
     Returns:
         ClusterStability. A cluster none of whose points is in a sample has similarity 0 there, as in fpc. A sample of
@@ -171,10 +179,13 @@ def cluster_stability(
     where = as_mask(where, x.shape[:1])
     k = as_count(num_clusters, "num_clusters")
     check_enough((k,), len(x), where)
-    count, starts = _as_counts(num_bootstraps, num_restarts)
+    count, starts = as_count(num_bootstraps, "num_bootstraps"), as_count(num_restarts, "num_restarts")
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    threads = cores(x.shape[0] * (x.shape[1] + k), known=not is_traced(key, x, where))
-    parts = in_parts(partial(_similarities, key, x, where, starts, k=k, metric=metric), count, threads)
+    similarities = partial(_similarities, key, x, where, jnp.int32(starts), k=k, metric=metric)
+    parts = repeated(
+        similarities, count, x, (k,), starts,
+        known=not is_traced(key, x, where), what="bootstrap", progress=progress,
+    )  # fmt: skip
     bootstraps = jnp.concatenate([of_part for _, of_part in parts])[:count]
 
     def share(samples: jax.Array) -> jax.Array:
@@ -187,12 +198,6 @@ def cluster_stability(
         share(bootstraps <= DISSOLVED),
         share(bootstraps > RECOVERED),
     )
-
-
-def _as_counts(num_bootstraps: int, num_restarts: int) -> tuple[int, jax.Array]:
-    """Samples, static, and starts, which are not."""
-    starts = as_count(num_restarts, "num_restarts")
-    return as_count(num_bootstraps, "num_bootstraps"), jnp.asarray(starts, jnp.int32)
 
 
 @partial(jax.jit, static_argnames=("ks", "metric", "size"))

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
+from clusterjax.by_cluster import distance_sums_side_by_side
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, matmul, power_of_two, ratio, resolve, safe_sqrt, unit_rows
 from clusterjax.partition import centred, members, partition
 from clusterjax.selection.candidates import as_ks, check_enough, groups
-from clusterjax.threads import cores, in_parts
-from clusterjax.tiles import distance_sums_side_by_side
+from clusterjax.selection.repetitions import repeated
 from clusterjax.typing import Array, Mask
 
 Reference: TypeAlias = Literal["pca", "uniform", "sphere"]
@@ -58,6 +58,7 @@ def gap_statistic(
     logarithm: bool = True,
     where: ArrayLike | None = None,
     metric: Literal["euclidean", "cosine"] = "euclidean",
+    progress: bool | None = None,
 ) -> GapResult:
     """Gap statistic of k-means for 1 .. `max_clusters` clusters; `max_se(gap, standard_error)` reads it.
 
@@ -83,6 +84,7 @@ def gap_statistic(
         logarithm: False leaves the logs out: gap*, whose scale is that of the data.
         where: [n], False takes no part, whatever the row holds.
         metric: "euclidean"; or "cosine": spherical k-means, and distances between rows scaled to length 1.
+        progress: whether to show on stderr how many references are done. Left out: where it takes long.
 
     Returns:
         GapResult. Where all clusters are duplicates, W is 0 and the gap infinite. All NaN where a point that takes part
@@ -118,7 +120,8 @@ def gap_statistic(
             check_option(name, value, OPTIONS[name])
     check_enough(ks, len(x), where)
     check_reference(x, where, reference, metric)
-    return gap_curve(key, x, where, ks, num_references, num_restarts, logarithm=bool(logarithm), **options)
+    options |= {"logarithm": bool(logarithm), "progress": progress}
+    return gap_curve(key, x, where, ks, num_references, num_restarts, **options)
 
 
 OPTIONS = {
@@ -146,15 +149,17 @@ def check_reference(x: Array, where: Mask | None, reference: str, metric: str) -
 
 
 def gap_curve(
-    key, x, where, ks, num_references, num_restarts, *, reference, power, weighting, logarithm, metric
+    key, x, where, ks, num_references, num_restarts, *, reference, power, weighting, logarithm, metric, progress
 ) -> GapResult:
     """`gap_statistic` for any numbers of clusters `ks`, without its checks."""
     curves = partial(
         _curves, key, x, where, ks=ks, num_restarts=num_restarts, reference=reference, power=power,
         weighting=weighting, logarithm=logarithm, metric=metric,
     )  # fmt: skip
-    threads = cores(x.shape[0] * (x.shape[1] + ks[-1]), known=not is_traced(key, x, where))
-    parts = in_parts(curves, num_references + 1, threads)
+    parts = repeated(
+        curves, num_references + 1, x, ks, num_restarts,
+        known=not is_traced(key, x, where), what="gap", progress=progress,
+    )  # fmt: skip
     w = jnp.concatenate([of_part for _, of_part in parts])[: num_references + 1]
     log_w, expected = w[0], w[1:].mean(0)
     spread = safe_sqrt(jnp.square(w[1:] - expected[None, :]).mean(0))

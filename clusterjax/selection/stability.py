@@ -14,7 +14,8 @@ from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, ratio, squared_euclidean, unit_rows
 from clusterjax.selection.candidates import as_ks, check_enough, groups
-from clusterjax.threads import collect, cores, in_parts
+from clusterjax.selection.repetitions import repeated
+from clusterjax.threads import collect
 
 
 class PredictionStrength(NamedTuple):
@@ -43,6 +44,7 @@ def prediction_strength(
     threshold: float = 0.8,
     where: ArrayLike | None = None,
     metric: Literal["euclidean", "cosine"] = "euclidean",
+    progress: bool | None = None,
 ) -> PredictionStrength:
     """Prediction strength of k-means.
 
@@ -58,6 +60,7 @@ def prediction_strength(
         threshold: which strength is enough, between 0.8 and 0.9 in the paper.
         where: [n], False takes no part.
         metric: "euclidean" or "cosine", as in k-means.
+        progress: whether to show on stderr how many splits are done. Left out: where it takes long.
 
     Returns:
         PredictionStrength. A cluster of one point has strength 1, as in fpc. NaN in, NaN out, and k is then 1.
@@ -81,9 +84,12 @@ def prediction_strength(
     check_enough(tuple(2 * k for k in candidates), len(x), where)  # each half needs as many points as clusters
     num_splits, num_restarts = as_count(num_splits, "num_splits"), as_count(num_restarts, "num_restarts")
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    threads = cores(x.shape[0] * (x.shape[1] + candidates[-1]), known=not is_traced(key, x, where))
     strengths = partial(_splits, key, x, where, ks=candidates, num_restarts=num_restarts, metric=metric)
-    splits = jnp.concatenate(in_parts(strengths, num_splits, threads), 1)[:, :num_splits]
+    parts = repeated(
+        strengths, num_splits, x, candidates, 2 * num_restarts,
+        known=not is_traced(key, x, where), what="prediction strength", progress=progress,
+    )  # fmt: skip
+    splits = jnp.concatenate(parts, 1)[:, :num_splits]
     strength = splits.mean(1)
     enough = jnp.where(strength > threshold, jnp.asarray(candidates), 1).max()
     return PredictionStrength(jnp.asarray(candidates, jnp.int32), strength, splits, enough.astype(jnp.int32))

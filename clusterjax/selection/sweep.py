@@ -25,6 +25,7 @@ from clusterjax.arguments import (
     check_diagonal,
     cluster_sizes,
 )
+from clusterjax.by_cluster import distance_sums, distance_sums_side_by_side
 from clusterjax.clustering.kmeans import KMeansResult, kmeans
 from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
 from clusterjax.indices import INDICES
@@ -33,15 +34,13 @@ from clusterjax.partition import Partition, partition, scaled
 from clusterjax.progress import bar, tracked
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
+from clusterjax.selection.repetitions import LONG, to_centroids
 from clusterjax.threads import cores, in_threads
-from clusterjax.tiles import distance_sums, distance_sums_side_by_side
 from clusterjax.typing import Array, Mask, Metric
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingImports]
 
-# So many distances or coordinates of points to centroids take seconds: a sweep that takes more says so beforehand.
-LONG = 10**10
 # A few shuffles, for a mean and a spread: their spread is small.
 SHUFFLES = 3
 
@@ -196,7 +195,7 @@ def sweep_k(
         gap_ks = tuple(sorted({1, *candidates}))
         gap = gap_curve(
             key, x, where, gap_ks, gap_references, num_restarts, reference=reference, power=2, weighting=None,
-            logarithm=True, metric=str(metric),
+            logarithm=True, metric=str(metric), progress=shown,
         )  # fmt: skip
     return SweepResult(jnp.asarray(candidates, jnp.int32), labels, centroids, inertia, scores, gap, reasons, shuffled)
 
@@ -348,9 +347,8 @@ def _is_apart(metric: Partial, d: int, ks: tuple[int, ...]) -> bool:
 
 def _is_long(shape, ks, functions, starts, references) -> bool:
     n, d = shape
-    pairs = n * n * len(ks) if "silhouette" in functions else 0
-    to_centroids = 10 * n * sum(ks) * starts * (1 + references)  # in some ten iterations
-    return (pairs + to_centroids) * d > LONG
+    pairs = n * n * d * len(ks) if "silhouette" in functions else 0
+    return pairs + (1 + references) * to_centroids(shape, ks, starts) > LONG
 
 
 def _cost(shape, ks, functions, starts, references) -> str:
