@@ -4,13 +4,13 @@ A kernel is a pure function of a checked `Partition`, and of options of its own;
 Which arguments every such function has is said once, here:
 
     @public(needs=comparable)
-    def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Weighted]) -> Scalar:
+    def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Common]) -> Scalar:
         ...
 
 makes `silhouette_score(x, labels, *, num_clusters=None, where=None, metric="euclidean", weights=None, average=...)`.
-`Clustered`, `Measured` or `Weighted` says which of the common arguments there are; a type checker sees them through
-`Unpack`, and `help`, the docs pages and `inspect.signature` the whole. Options are checked by their annotations: a
-`Literal` or bounds. An option whose default is a string or an integer is static, the others are traced.
+`Clustered`, `Measured`, `Weighted` or `Common` says which of the common arguments there are; a type checker sees them
+through `Unpack`, and `help`, the docs pages and `inspect.signature` the whole. Options are checked by their
+annotations: a `Literal` or bounds. An option whose default is a string or an integer is static, the others are traced.
 """
 
 from __future__ import annotations

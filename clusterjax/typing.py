@@ -90,7 +90,11 @@ class Measured(Clustered, total=False):
     metric: Metric
 
 
-class Weighted(Measured, total=False):
+class Weighted(Clustered, total=False):
     """Those of a function that lets points count for more or less than one."""
 
     weights: ArrayLike | None
+
+
+class Common(Measured, Weighted, total=False):
+    """All of them."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import jax
 import jaxtyping
@@ -33,6 +34,8 @@ STRICT = (
 # Most of the suite's time is LLVM's, on programs that run once on a few points: compiled like this it takes half of it.
 # A flag of XLA's, what it is in the tests, and what it is for users.
 QUICK = {"xla_cpu_use_fusion_emitters": ("false", True), "xla_backend_optimization_level": ("0", 3)}
+# So many, and a long test has room for its own.
+MANY_MAPS = 30_000
 # Seconds of compiling from which a program is kept for the other workers.
 WORTH = 0.2
 
@@ -47,7 +50,7 @@ def pytest_configure(config):
     folder = tempfile.mkdtemp(prefix="clusterjax-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-    # not every little one: to write it down costs as much, and a JAX has been seen to crash over one of thousands
+    # not every little one: to write it down costs as much
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(WORTH)
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     jax.config.update("jax_compilation_cache_dir", folder)  # this process has read its environment already
@@ -59,6 +62,16 @@ def _is_known(flag):
     """Whether this XLA has it: one that it does not know ends its process."""
     command, environment = [sys.executable, "-c", "import jax; jax.devices()"], {**os.environ, "XLA_FLAGS": flag}
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+
+def pytest_runtest_teardown(item):
+    """Compiled programs are let go before a process runs out of memory maps: at Linux's 65 530 XLA crashes.
+
+    They are counted where there is a list of them; the dear ones are not compiled anew, they lie in this run's folder.
+    """
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

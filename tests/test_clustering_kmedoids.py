@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 from pathlib import Path
@@ -16,10 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from test_contract import count_compilations
 
-from clusterjax.clustering import clara, kmedoids
+from clusterjax.clustering import clara, kmedoids, pam
 
 KEY = jax.random.key(3)
-module = importlib.import_module("clusterjax.clustering.kmedoids")  # the door has a function of that name
 # R's cluster::pam(x, k), medoids counted from 0
 PAM = {
     ("iris", 2): ([7, 126], 0.862202590512882),
@@ -184,11 +182,11 @@ def test_in_another_order_it_is_the_same():
 
 def test_several_blocks_of_candidates(monkeypatch):
     d, rows = dissimilarities(2), [0, 1, 2, 3]
-    monkeypatch.setattr(module, "TILE_ELEMENTS", 30 * 9)  # a last block of fewer
+    monkeypatch.setattr(pam, "TILE_ELEMENTS", 30 * 9)  # a last block of fewer
     swaps = jax.jit(lambda d: kmedoids(d, 4, metric="precomputed", init=rows))(d)
     assert sorted(swaps.medoids.tolist()) == pam_by_loops(d, 4, medoids=rows)[0]
     for f in (lambda columns: columns.sum(0), lambda columns: columns[:3]):
-        assert_array_equal(module._by_candidates(f, jnp.asarray(d)), f(jnp.asarray(d)))
+        assert_array_equal(pam._by_candidates(f, jnp.asarray(d)), f(jnp.asarray(d)))
 
 
 def test_vmap_is_a_loop():

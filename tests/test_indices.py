@@ -49,6 +49,17 @@ def test_it_is_differentiable_where_it_says_so(index):
 
 
 @every
+def test_weights_are_repetitions(index):
+    x, labels = data(1.0)
+    times = np.random.default_rng(3).integers(0, 4, len(x))
+    ours = index.function(x, labels, weights=times)
+    np.testing.assert_allclose(ours, index.function(x.repeat(times, 0), labels.repeat(times)), rtol=1e-5)
+    assert ours != index.function(x, labels)
+    with pytest.raises(ValueError, match="weights must be at least 0"):
+        index.function(x, labels, weights=times - 1)
+
+
+@every
 def test_it_equals_what_it_says_of_scikit_learn(index):
     import sklearn.metrics
 

@@ -259,6 +259,10 @@ def test_a_data_frame_where_there_is_pandas(monkeypatch):
     assert_allclose(columns["gap"], [0.3, 0.5], atol=1e-6)
 
 
+def unweighted(x, labels, *, num_clusters, where):
+    return jnp.float32(0)
+
+
 def test_what_cannot_be_swept_is_refused():
     x = blobs()
     call = partial(sweep_k, jax.random.key(0), x)
@@ -278,8 +282,8 @@ def test_what_cannot_be_swept_is_refused():
         call(ks=[2], method=lambda k: np.arange(30) % k)
     with pytest.raises(ValueError, match="3 clusters are more than the 2 points"):
         call(ks=[3], weights=np.arange(60) < 2)
-    with pytest.raises(ValueError, match="dunn takes no weights"):
-        call(ks=[2], weights=np.ones(60), indices="dunn")
+    with pytest.raises(ValueError, match="unweighted takes no weights"):
+        call(ks=[2], weights=np.ones(60), indices=[unweighted])
     with pytest.raises(ValueError, match="the gap counts each point once"):
         call(ks=[2], weights=np.ones(60), gap_references=3)
     with pytest.raises(ValueError, match="a function of k, not 'ward'"):

@@ -12,17 +12,17 @@ from clusterjax.distances import ratio
 from clusterjax.indices.silhouette import comparable, is_comparable
 from clusterjax.partition import Partition, scaled
 from clusterjax.public import public
-from clusterjax.typing import Measured, Scalar
+from clusterjax.typing import Common, Scalar
 
 
 @public(needs=comparable)
-def dunn_index(p: Partition, **_: Unpack[Measured]) -> Scalar:
+def dunn_index(p: Partition, **_: Unpack[Common]) -> Scalar:
     """Dunn index: the smallest distance between two clusters over the largest within one.
 
     `min over y_i != y_j of d(i, j) / max over y_i = y_j of d(i, j)`
 
     O(n^2 d) work in O(n * block) memory. Two pairs of points decide, so one point in the wrong place does; the gradient
-    is that of the two pairs.
+    is that of the two pairs. Weights decide only who takes part.
 
     Returns:
         A scalar >= 0, larger is better; above 1 every point is nearer to all of its own cluster than to any other.
@@ -30,7 +30,7 @@ def dunn_index(p: Partition, **_: Unpack[Measured]) -> Scalar:
         to have fewer than 2 clusters, none of 2 points, or to be out of range. NaN in, NaN out.
 
     Raises:
-        ValueError: fewer than 2 clusters or only singletons.
+        ValueError: fewer than 2 clusters or only singletons; negative weights.
 
     Examples:
         >>> import jax.numpy as jnp

@@ -11,22 +11,23 @@ from clusterjax.distances import above_noise, ratio, row_minimum, safe_sqrt
 from clusterjax.indices.silhouette import comparable, is_comparable
 from clusterjax.partition import Partition, centroids, present_mean, scaled
 from clusterjax.public import public
-from clusterjax.typing import Centroids, Clustered, Scalar, Scores
+from clusterjax.typing import Centroids, Scalar, Scores, Weighted
 
 
 @public(needs=comparable, points_for="scatter is around means of points")
-def calinski_harabasz_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
+def calinski_harabasz_score(p: Partition, **_: Unpack[Weighted]) -> Scalar:
     """Calinski-Harabasz index, the variance ratio: scatter between clusters over scatter within them.
 
     `(B / (k - 1)) / (W / (n - k))`, with `B = sum_k n_k |c_k - c|^2`, c the mean of all, and
-    `W = sum_i |x_i - c_own(i)|^2`; k counts the clusters that have members.
+    `W = sum_i |x_i - c_own(i)|^2`; k counts the clusters that have members, n
+    the points, or their weights.
 
     Returns:
         A scalar >= 0, larger is better; 1 where every point is at its centroid. NaN when traced labels turn out to have
         fewer than 2 clusters, none of 2 points, or to be out of range. NaN in, NaN out.
 
     Raises:
-        ValueError: fewer than 2 clusters or only singletons.
+        ValueError: fewer than 2 clusters or only singletons; negative weights.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -39,14 +40,16 @@ def calinski_harabasz_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
     p = scaled(p)[0]
     c, squared = _around_centroids(p)
     within = (p.w.sum(1) * squared).sum()
-    between = (p.sizes * jnp.square(c - present_mean(p.x, p.w)).sum(1)).sum()
     n, k = p.sizes.sum(), (p.sizes > 0).sum(dtype=p.x.dtype)
+    mean = present_mean(p.x, p.w)
+    mean += ratio((p.sizes[:, None] * (c - mean)).sum(0, keepdims=True), n)  # by weight
+    between = (p.sizes * jnp.square(c - mean).sum(1)).sum()
     score = ratio(between * (n - k), within * (k - 1))
     return jnp.where(is_comparable(p), jnp.where(within == 0, 1, score), jnp.nan)
 
 
 @public(needs=comparable, points_for="scatter is around means of points")
-def davies_bouldin_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
+def davies_bouldin_score(p: Partition, **_: Unpack[Weighted]) -> Scalar:
     """Davies-Bouldin index: how much each cluster overlaps the one that it is most like.
 
     `mean over k of max over l != k of (s_k + s_l) / |c_k - c_l|`, with s_k the mean distance from the members of k to
@@ -59,7 +62,7 @@ def davies_bouldin_score(p: Partition, **_: Unpack[Clustered]) -> Scalar:
         one cluster that each is most like.
 
     Raises:
-        ValueError: fewer than 2 clusters or only singletons.
+        ValueError: fewer than 2 clusters or only singletons; negative weights.
 
     Examples:
         >>> import jax.numpy as jnp

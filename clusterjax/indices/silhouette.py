@@ -22,6 +22,7 @@ from clusterjax.public import public
 from clusterjax.typing import (
     Array,
     Average,
+    Common,
     Flags,
     Mask,
     Measured,
@@ -30,7 +31,6 @@ from clusterjax.typing import (
     Scalar,
     Scores,
     Sums,
-    Weighted,
     Weights,
 )
 
@@ -177,7 +177,7 @@ def silhouette_samples(p: Partition, **_: Unpack[Measured]) -> Scores:
 
 
 @public(needs=comparable)
-def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Weighted]) -> Scalar:
+def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Common]) -> Scalar:
     """Mean silhouette of a partition.
 
     `mean over i of s(i)`, or with `average="macro"` the mean over clusters of their means; s as in
@@ -207,7 +207,7 @@ def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[We
 
 
 @public(needs=comparable, points_for="the simplified silhouette needs points, whose means are centroids")
-def simplified_silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Weighted]) -> Scalar:
+def simplified_silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Common]) -> Scalar:
     """Mean silhouette with distances to centroids in place of mean distances: O(n k d), and another number.
 
     `mean over i of (b - a) / max(a, b)`, with `a = d(x_i, c_own)` and `b = min over other clusters of d(x_i, c_l)`.
@@ -236,7 +236,7 @@ def simplified_silhouette_score(p: Partition, *, average: Average = "micro", **_
 
 
 @public(needs=comparable)
-def silhouette_summary(p: Partition, **_: Unpack[Weighted]) -> SilhouetteSummary:
+def silhouette_summary(p: Partition, **_: Unpack[Common]) -> SilhouetteSummary:
     """Silhouette of each point, with its neighbour, of each cluster, and over all.
 
     `mean over i in cluster k of s(i)`, and the share of its points with s above, at and below 0; s as in
