@@ -64,6 +64,7 @@ def _is_known(flag):
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
 
+@pytest.hookimpl(trylast=True)  # when what a test has put in place of `Path.read_bytes` is gone
 def pytest_runtest_teardown(item):
     """Compiled programs are let go before a process runs out of memory maps: at Linux's 65 530 XLA crashes.
 
