@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, ratio
-from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated
 from clusterjax.threads import collect
 
@@ -181,18 +181,19 @@ def cluster_stability(
     check_enough((k,), len(x), where)
     count, starts = as_count(num_bootstraps, "num_bootstraps"), as_count(num_restarts, "num_restarts")
     check_option("metric", metric, Literal["euclidean", "cosine"])
-    similarities = partial(_similarities, key, x, where, jnp.int32(starts), k=k, metric=metric)
+    labels = _clusters(jax.random.fold_in(key, 0), x, where, jnp.int32(starts), k=k, metric=metric)
+    similarities = partial(_similarities, key, x, where, labels, jnp.int32(starts), k=k, metric=metric)
     parts = repeated(
         similarities, count, x, (k,), starts,
         known=not is_traced(key, x, where), what="bootstrap", progress=progress,
     )  # fmt: skip
-    bootstraps = jnp.concatenate([of_part for _, of_part in parts])[:count]
+    bootstraps = jnp.concatenate(parts)[:count]
 
     def share(samples: jax.Array) -> jax.Array:
         return jnp.nanmean(jnp.where(jnp.isnan(bootstraps), jnp.nan, samples.astype(bootstraps.dtype)), 0)
 
     return ClusterStability(
-        parts[0][0],
+        labels,
         jnp.nanmean(bootstraps, 0),
         bootstraps,
         share(bootstraps <= DISSOLVED),
@@ -221,33 +222,32 @@ def _instabilities(key, x, where, num_restarts, first, last, *, ks, metric, size
         table = _table(labels[0], labels[1], largest, x.dtype)
         return jnp.where(jnp.isnan(inertia).any(), jnp.nan, _disagreement(table))
 
-    rows = []
-    for group in groups(ks):
+    def of_k(k: jax.Array, largest: int) -> jax.Array:
+        return collect(lambda number: of_pair(number, k, largest), first, last, size)
 
-        def of_k(k: jax.Array, largest: int = group[-1]) -> jax.Array:
-            return collect(lambda number: of_pair(number, k, largest), first, last, size)
+    return for_each_k(of_k, ks)
 
-        rows.append(jax.lax.map(of_k, jnp.asarray(group, jnp.int32)))
-    return jnp.concatenate(rows)
+
+@partial(jax.jit, static_argnames=("k", "metric"))
+def _clusters(key, x, where, num_restarts, *, k, metric) -> jax.Array:
+    """Those of the data, [n]: once, whatever the number of parts that compare with them."""
+    return fit(key, x, k, k, where=where, num_restarts=num_restarts, metric=metric).labels
 
 
 @partial(jax.jit, static_argnames=("k", "metric", "size"))
-def _similarities(key, x, where, num_restarts, first, last, *, k, metric, size) -> tuple[jax.Array, jax.Array]:
-    """The clusters of the data, and the similarities of the samples from first to last, [size, k]."""
+def _similarities(key, x, where, labels, num_restarts, first, last, *, k, metric, size) -> jax.Array:
+    """The similarities of the samples from first to last, [size, k]."""
     x = as_points(x)
     present = jnp.ones(len(x), bool) if where is None else where
-    cluster = partial(fit, k=k, max_k=k, num_restarts=num_restarts, metric=metric)
-    whole = cluster(jax.random.fold_in(key, 0), x, where=present)
 
     def of_sample(number: jax.Array) -> jax.Array:
         draw_key, fit_key = jax.random.split(jax.random.fold_in(key, number))
-        found = cluster(fit_key, x, where=_drawn(draw_key, present) > 0)
-        return jnp.where(
-            jnp.isnan(found.inertia), jnp.nan, _best_jaccard(_table(whole.labels, found.labels, k, x.dtype))
-        )
+        drawn = _drawn(draw_key, present) > 0
+        found = fit(fit_key, x, k, k, where=drawn, num_restarts=num_restarts, metric=metric)
+        return jnp.where(jnp.isnan(found.inertia), jnp.nan, _best_jaccard(_table(labels, found.labels, k, x.dtype)))
 
     # 0 is the number of the data
-    return whole.labels, collect(lambda number: of_sample(1 + number), first, last, size)
+    return collect(lambda number: of_sample(1 + number), first, last, size)
 
 
 def _drawn(key: jax.Array, present: jax.Array) -> jax.Array:

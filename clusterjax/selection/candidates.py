@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import SupportsIndex
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import SupportsIndex, TypeVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from clusterjax.arguments import as_count
 from clusterjax.distances import is_traced
 from clusterjax.typing import Array, Mask
+
+Result = TypeVar("Result")
 
 
 def as_ks(ks: Iterable[SupportsIndex], least: int = 1) -> tuple[int, ...]:
@@ -39,6 +44,12 @@ def groups(ks: tuple[int, ...]) -> list[tuple[int, ...]]:
         else:
             found.append((k,))
     return found
+
+
+def for_each_k(function: Callable[..., Result], ks: tuple[int, ...]) -> Result:
+    """`function(k, largest of its group)` for every k, one after the other: arrays with one more axis in front."""
+    found = [jax.lax.map(partial(function, largest=group[-1]), jnp.asarray(group, jnp.int32)) for group in groups(ks)]
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
 
 
 def check_enough(ks: tuple[int, ...], num_points: int, where: Mask | None, weights: Array | None = None) -> None:

@@ -16,7 +16,7 @@ from clusterjax.by_cluster import distance_sums_side_by_side
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, matmul, power_of_two, ratio, resolve, safe_sqrt, unit_rows
 from clusterjax.partition import centred, members, partition
-from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated
 from clusterjax.typing import Array, Mask
 
@@ -208,18 +208,13 @@ def _curves(
 
 def fit_each(key, x, ks, present, num_restarts, metric) -> tuple[jax.Array, jax.Array]:
     """k-means for every k: labels [K, n], inertia [K]."""
-    labels, inertia = [], []
-    for group in groups(ks):
 
-        def one(k: jax.Array, largest: int = group[-1]) -> tuple[jax.Array, jax.Array]:
-            own = jax.random.fold_in(key, k)
-            found = fit(own, x, k, largest, where=present, num_restarts=num_restarts, metric=metric)
-            return found.labels, found.inertia
+    def one(k: jax.Array, largest: int) -> tuple[jax.Array, jax.Array]:
+        own = jax.random.fold_in(key, k)
+        found = fit(own, x, k, largest, where=present, num_restarts=num_restarts, metric=metric)
+        return found.labels, found.inertia
 
-        found = jax.lax.map(one, jnp.asarray(group, jnp.int32))
-        labels.append(found[0])
-        inertia.append(found[1])
-    return jnp.concatenate(labels), jnp.concatenate(inertia)
+    return for_each_k(one, ks)
 
 
 def _references(x, present, reference, metric):

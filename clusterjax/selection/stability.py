@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
 from clusterjax.distances import as_points, is_traced, ratio, squared_euclidean, unit_rows
-from clusterjax.selection.candidates import as_ks, check_enough, groups
+from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated
 from clusterjax.threads import collect
 
@@ -118,14 +118,10 @@ def _splits(key, x, where, first, last, *, ks, num_restarts, metric, size) -> ja
         ways = jnp.stack(ways).mean()
         return jnp.where(jnp.isnan(found.inertia).any(), jnp.nan, ways)
 
-    rows = []
-    for group in groups(ks):
+    def of_k(k: jax.Array, largest: int) -> jax.Array:
+        return collect(lambda number: strength(number, k, largest), first, last, size)
 
-        def of_k(k: jax.Array, largest: int = group[-1]) -> jax.Array:
-            return collect(lambda number: strength(number, k, largest), first, last, size)
-
-        rows.append(jax.lax.map(of_k, jnp.asarray(group, jnp.int32)))
-    return jnp.concatenate(rows)
+    return for_each_k(of_k, ks)
 
 
 def _agreement(x: jax.Array, labels: jax.Array, centroids: jax.Array, k: jax.Array) -> jax.Array:
