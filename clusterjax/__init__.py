@@ -18,7 +18,7 @@ Every function is `f(x, labels, *, num_clusters=None, where=None, metric="euclid
 
 Arrays may be lists, Series or of any integer width. A plain function checks what can be known, then calls a jitted
 kernel: nothing is traced twice for equal shapes. jit,
-vmap, grad and masks work everywhere; the silhouettes compare all pairs of points in O(n * block) memory.
+vmap, grad and masks work everywhere; the silhouettes take O(n * block) memory, and outside of a trace few of all pairs.
 Undefined is a ValueError where values are known and NaN where they are traced; NaN in, NaN out.
 
 The idea behind it: labels and a mask become one matrix of weights w [n, k], one-hot rows, and zero rows for who takes
@@ -34,6 +34,9 @@ without being written twice. Modules, each importing only from those before it:
     threads       small repetitions side by side on the cores of a CPU
     tiles         every unordered pair of points once, in blocks
     by_cluster    sums and extremes of distances by cluster, and what is special to a metric
+    some_pairs    distances between points and the members of some clusters
+    bounds        which clusters can be the nearest to a point
+    nearest       the silhouette's two mean distances by those, where values are known: not all pairs
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
                   Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere

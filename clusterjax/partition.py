@@ -28,6 +28,20 @@ from clusterjax.distances import (
 from clusterjax.typing import Array, Centroids, Flags, Labels, Mask, Members, Weights
 
 
+class Nearest(NamedTuple):
+    """What a point is compared with.
+
+    Attributes:
+        own: [n], the mean distance to the other members of its cluster.
+        other: [n], the smallest mean distance to another cluster; infinite where there is none.
+        neighbors: [n], which cluster that is; -1 where there is none, or the point takes no part.
+    """
+
+    own: jax.Array
+    other: jax.Array
+    neighbors: jax.Array
+
+
 class Partition(NamedTuple):
     """Points and their clusters, checked: what the kernel of every index and loss is a function of.
 
@@ -37,6 +51,7 @@ class Partition(NamedTuple):
         own: [n], `members`; None where the weights are soft.
         mass: [n], how much each point counts; None where each counts once, or the weights are soft.
         metric: as `resolve` gives it.
+        nearest: what was found ahead of the trace; None where nothing was.
     """
 
     x: jax.Array
@@ -44,11 +59,25 @@ class Partition(NamedTuple):
     own: jax.Array | None
     mass: jax.Array | None
     metric: Partial
+    nearest: Nearest | None = None
+
+    @property
+    def counts(self) -> jax.Array:
+        """[n], how much each point counts: 0 if it takes no part."""
+        if self.own is None:
+            return self.w.sum(1)
+        return (self.own < self.w.shape[1]).astype(self.x.dtype) if self.mass is None else self.mass
 
     @property
     def sizes(self) -> jax.Array:
         """[k], how many points each cluster has, or how much they weigh."""
-        return self.w.sum(0)
+        return self.w.sum(0) if self.own is None else self.totals(jnp.ones_like(self.x, shape=(len(self.x), 1)))[:, 0]
+
+    def totals(self, values: jax.Array) -> jax.Array:
+        """[k, m], sums of rows [n, m] over the members of each cluster, as often as they count."""
+        if self.own is None:
+            return matmul(self.w.T, values)
+        return sums_by_cluster(self.counts[:, None] * values, self.own, self.w.shape[1])
 
 
 def partition(

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_data, as_labels, as_sample_weights, check_diagonal, check_option, cluster_sizes
 from clusterjax.distances import precomputed, resolve
-from clusterjax.partition import Partition, partition
+from clusterjax.partition import Nearest, Partition, partition
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +63,7 @@ def public(
     points_for: str | None = None,
     metric: str = "euclidean",
     first: str = "x",
+    ahead: Callable[..., Nearest | None] | None = None,
 ) -> Callable[[Callable[Concatenate[Partition, P], R]], Public[P, R]]:
     """Make a public function of a kernel.
 
@@ -71,6 +72,7 @@ def public(
         points_for: why distances alone will not do, as the beginning of a sentence.
         metric: the default.
         first: the name of the first argument.
+        ahead: what may be found before the kernel is traced, of the same arguments as `partition` and the options.
     """
 
     def make(kernel: Callable[..., R]) -> Public[P, R]:
@@ -86,8 +88,9 @@ def public(
         static = [name for name, parameter in options.items() if isinstance(parameter.default, str | int)]
 
         @functools.partial(jax.jit, static_argnames=("num_clusters", *static))
-        def compiled(x, labels, where, weights, metric, num_clusters, **given):
-            return kernel(partition(x, labels, where, weights, metric, num_clusters), **given)
+        def compiled(x, labels, where, weights, metric, num_clusters, found, **given):
+            p = partition(x, labels, where, weights, metric, num_clusters)
+            return kernel(p._replace(nearest=found), **given)
 
         def function(*args, **kwargs):
             try:
@@ -112,7 +115,8 @@ def public(
                 sizes = cluster_sizes(labels, where, weights)
                 if sizes is not None:
                     needs(sizes)
-            return compiled(x, labels, where, weights, resolved, k, **given)
+            found = None if ahead is None else ahead(x, labels, where, weights, resolved, k, **given)
+            return compiled(x, labels, where, weights, resolved, k, found, **given)
 
         functools.update_wrapper(function, kernel)
         del vars(function)["__wrapped__"]  # the documentation would be that of the kernel

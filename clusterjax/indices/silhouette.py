@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_data, as_mask, check_diagonal
 from clusterjax.by_cluster import distance_sums, distances_to
-from clusterjax.distances import as_points, is_traced, matmul, precomputed, ratio, resolve, row_minimum
-from clusterjax.partition import Partition, centroids, scaled
+from clusterjax.distances import as_points, is_traced, precomputed, ratio, resolve, row_minimum
+from clusterjax.nearest import nearest_ahead
+from clusterjax.partition import Nearest, Partition, centroids, scaled
 from clusterjax.public import public
 from clusterjax.typing import (
     Array,
@@ -27,7 +28,6 @@ from clusterjax.typing import (
     Mask,
     Measured,
     Metric,
-    PerCluster,
     Scalar,
     Scores,
     Sums,
@@ -60,14 +60,13 @@ class SilhouetteSummary(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What a silhouette compares, for each point.
+    """What a silhouette compares, for each point, by every cluster.
 
     Attributes:
         own: [n], a, the mean distance to the other members of its cluster.
         means: [n, k], mean distances to every cluster.
         other: [n, k], whether that is a cluster with members, and another one.
         compared: [n], whether there is something to compare: the point is no singleton, and not all are of its cluster.
-        w: [n, k], the partition.
         unit: [], what the distances are in: those of the data are so many times larger.
     """
 
@@ -75,62 +74,76 @@ class Comparison(NamedTuple):
     means: Sums
     other: jax.Array
     compared: Flags
-    w: Sums
     unit: jax.Array
 
 
-def compare(p: Partition) -> Comparison:
-    """Mean distances from each point to its own cluster and to the others; the only O(n^2) line is `distance_sums`."""
+def compare_all(p: Partition) -> Comparison:
+    """Mean distances from each point to its own cluster and to all others; the only O(n^2) line is `distance_sums`."""
     p, unit = scaled(p)
     return _by_sums(p, distance_sums(p), unit)
 
 
-def _by_sums(p: Partition, sums: Sums, unit: jax.Array) -> Comparison:
-    own_size = _own_size(p)
-    own = ratio(jnp.where(p.w != 0, sums, 0).sum(1), own_size - 1)
-    return _comparison(p, own, ratio(sums, p.sizes[None, :]), own_size, unit)
+def compare_nearest(p: Partition) -> Nearest:
+    """Mean distances from each point to its own cluster and to the nearest other one, found ahead or among all."""
+    return nearest_of(compare_all(p)) if p.nearest is None else p.nearest
+
+
+def compare_centroids(p: Partition) -> Nearest:
+    """The same with distances to centroids, O(n k d): the simplified silhouette."""
+    p, unit = scaled(p)
+    means = distances_to(centroids(p.x, p.w), p.x, p.metric, p.own)
+    return nearest_of(_comparison(p, jnp.where(p.w != 0, means, 0).sum(1), means, unit))
 
 
 def score_by_sums(p: Partition, sums: Sums) -> Scalar:
     """`silhouette_score` of a partition whose `distance_sums` are known, in whatever unit."""
-    c = _by_sums(p, sums, jnp.ones((), p.x.dtype))
-    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, "micro"), jnp.nan)
+    return average_values(silhouettes(p, nearest_of(_by_sums(p, sums, jnp.ones((), p.x.dtype)))), p, "micro")
 
 
-def compare_centroids(p: Partition) -> Comparison:
-    """The same with distances to centroids, O(n k d): the simplified silhouette."""
-    p, unit = scaled(p)
-    means = distances_to(centroids(p.x, p.w), p.x, p.metric, p.own)
-    return _comparison(p, jnp.where(p.w != 0, means, 0).sum(1), means, _own_size(p), unit)
+def _by_sums(p: Partition, sums: Sums, unit: jax.Array) -> Comparison:
+    own = ratio(jnp.where(p.w != 0, sums, 0).sum(1), _own_size(p) - 1)
+    return _comparison(p, own, ratio(sums, p.sizes[None, :]), unit)
 
 
-def _own_size(p: Partition) -> jax.Array:
-    """[n], the size of each point's cluster; 0 for a point that takes no part."""
-    return jnp.where(p.w != 0, p.sizes[None, :], 0).sum(1)
+def _comparison(p: Partition, own: Scores, means: Sums, unit: jax.Array) -> Comparison:
+    other = (p.w == 0) & (p.sizes > 0)[None, :] & (_own_size(p) > 0)[:, None]
+    return Comparison(own, means, other, compared(p), unit)
 
 
-def _comparison(p: Partition, own: Scores, means: Sums, own_size: jax.Array, unit: jax.Array) -> Comparison:
-    other = (p.w == 0) & (p.sizes > 0)[None, :] & (own_size > 0)[:, None]
-    return Comparison(own, means, other, (own_size > 1) & other.any(1), p.w, unit)
+def nearest_of(c: Comparison) -> Nearest:
+    """The nearest of all other clusters."""
+    elsewhere = jnp.where(c.other, c.means, jnp.inf)
+    neighbors = jnp.where(c.other.any(1), elsewhere.argmin(1).astype(jnp.int32), -1)
+    return Nearest(c.own, row_minimum(elsewhere), neighbors)
 
 
-def values(c: Comparison, nearest: jax.Array) -> Scores:
-    """(b - a) / max(a, b) for b = `nearest`; 0 where nothing is compared."""
-    b = jnp.where(c.compared, nearest, c.own)
-    return jnp.where(c.compared, ratio(b - c.own, jnp.maximum(c.own, b)), 0)
+def compared(p: Partition) -> Flags:
+    """Whether there is something to compare a point with: it is no singleton, and not all points are of its cluster."""
+    return (_own_size(p) > 1) & ((p.sizes > 0).sum() > 1)
 
 
-def nearest_other(c: Comparison) -> Scores:
-    """b, the smallest mean distance to another cluster; infinite where there is none."""
-    return row_minimum(jnp.where(c.other, c.means, jnp.inf))
+def _own_size(p: Partition) -> Scores:
+    """The size of each point's cluster; 0 for a point that takes no part."""
+    return p.sizes.at[p.own].get(mode="fill", fill_value=0)
 
 
-def average_values(s: Scores, w: Weights, average: Average) -> Scalar:
+def values(own: Scores, other: Scores, compared: Flags) -> Scores:
+    """(b - a) / max(a, b) for a = `own` and b = `other`; 0 where nothing is compared."""
+    b = jnp.where(compared, other, own)
+    return jnp.where(compared, ratio(b - own, jnp.maximum(own, b)), 0)
+
+
+def silhouettes(p: Partition, found: Nearest) -> Scores:
+    """The silhouette of each point; NaN where there are fewer than 2 clusters, or none of 2 points."""
+    there = compared(p)
+    return jnp.where(there.any(), values(found.own, found.other, there), jnp.nan)
+
+
+def average_values(s: Scores, p: Partition, average: Average) -> Scalar:
     """Micro: the mean over points; macro: the mean over non-empty clusters of their means."""
-    sizes = w.sum(0)
     if average == "micro":
-        return ratio((s * w.sum(1)).sum(), sizes.sum())
-    return ratio(ratio(matmul(s, w), sizes).sum(), (sizes > 0).sum(dtype=s.dtype))
+        return ratio((s * p.counts).sum(), p.sizes.sum())
+    return ratio(ratio(p.totals(s[:, None])[:, 0], p.sizes).sum(), (p.sizes > 0).sum(dtype=s.dtype))
 
 
 def comparable(sizes: np.ndarray) -> None:
@@ -147,7 +160,7 @@ def is_comparable(p: Partition) -> jax.Array:
     return ((p.sizes > 0).sum() > 1) & (p.sizes > 1).any()
 
 
-@public(needs=comparable)
+@public(needs=comparable, ahead=nearest_ahead)
 def silhouette_samples(p: Partition, **_: Unpack[Measured]) -> Scores:
     """Silhouette of each point.
 
@@ -172,11 +185,10 @@ def silhouette_samples(p: Partition, **_: Unpack[Measured]) -> Scores:
 
     Source: Rousseeuw, Silhouettes: a graphical aid to the interpretation and validation of cluster analysis (1987).
     """
-    c = compare(p)
-    return jnp.where(c.compared.any(), values(c, nearest_other(c)), jnp.nan)
+    return silhouettes(p, compare_nearest(p))
 
 
-@public(needs=comparable)
+@public(needs=comparable, ahead=nearest_ahead)
 def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Common]) -> Scalar:
     """Mean silhouette of a partition.
 
@@ -202,8 +214,7 @@ def silhouette_score(p: Partition, *, average: Average = "micro", **_: Unpack[Co
     Source: Rousseeuw (1987); the macro average: Pavlopoulos et al., Revisiting silhouette aggregation
     (arXiv 2401.05831).
     """
-    c = compare(p)
-    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, average), jnp.nan)
+    return average_values(silhouettes(p, compare_nearest(p)), p, average)
 
 
 @public(needs=comparable, points_for="the simplified silhouette needs points, whose means are centroids")
@@ -231,11 +242,10 @@ def simplified_silhouette_score(p: Partition, *, average: Average = "micro", **_
 
     Source: Hruschka, de Castro, Campello, Evolutionary algorithms for clustering gene-expression data (2004).
     """
-    c = compare_centroids(p)
-    return jnp.where(c.compared.any(), average_values(values(c, nearest_other(c)), c.w, average), jnp.nan)
+    return average_values(silhouettes(p, compare_centroids(p)), p, average)
 
 
-@public(needs=comparable)
+@public(needs=comparable, ahead=nearest_ahead)
 def silhouette_summary(p: Partition, **_: Unpack[Common]) -> SilhouetteSummary:
     """Silhouette of each point, with its neighbour, of each cluster, and over all.
 
@@ -259,26 +269,23 @@ def silhouette_summary(p: Partition, **_: Unpack[Common]) -> SilhouetteSummary:
 
     Source: Rousseeuw (1987); R's `cluster::silhouette`.
     """
-    c = compare(p)
-    elsewhere = jnp.where(c.other, c.means, jnp.inf)
-    s = jnp.where(c.compared.any(), values(c, row_minimum(elsewhere)), jnp.nan)
-    sizes = p.sizes
-
-    def mean(of: jax.Array) -> PerCluster:
-        # summed where the point is, not by a product: 0 * NaN would carry a NaN into every cluster
-        total = jnp.where(c.w > 0, c.w * of[:, None], 0).sum(0)
-        return jnp.where(sizes > 0, ratio(total, sizes), jnp.nan)
-
+    found = compare_nearest(p)
+    s, sizes = silhouettes(p, found), p.sizes
     shares = [jnp.where(jnp.isnan(s), jnp.nan, side.astype(s.dtype)) for side in (s > 0, s == 0, s < 0)]
+    of_points = jnp.stack([s, *shares], 1)
+    # a product would carry a NaN into every cluster: added up without it, and put where it belongs
+    unknown = jnp.isnan(of_points)
+    sums = jnp.where(p.totals(unknown.astype(s.dtype)) > 0, jnp.nan, p.totals(jnp.where(unknown, 0, of_points)))
+    means, positive, zero, negative = jnp.where(sizes[:, None] > 0, ratio(sums, sizes[:, None]), jnp.nan).T
     return SilhouetteSummary(
-        score=average_values(s, c.w, "micro"),
+        score=average_values(s, p, "micro"),
         samples=s,
-        neighbors=jnp.where(c.other.any(1), elsewhere.argmin(1).astype(jnp.int32), -1),
+        neighbors=found.neighbors,
         sizes=sizes,
-        means=mean(s),
-        positive=mean(shares[0]),
-        zero=mean(shares[1]),
-        negative=mean(shares[2]),
+        means=means,
+        positive=positive,
+        zero=zero,
+        negative=negative,
     )
 
 

@@ -8,13 +8,25 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import ratio
-from clusterjax.indices.silhouette import Comparison, average_values, compare, nearest_other, values
-from clusterjax.partition import Partition
+from clusterjax.indices.silhouette import (
+    Comparison,
+    average_values,
+    compare_all,
+    compare_nearest,
+    compared,
+    values,
+)
+from clusterjax.nearest import nearest_ahead
+from clusterjax.partition import Nearest, Partition
 from clusterjax.public import public
 from clusterjax.typing import Average, MeanSilhouette, Measured, Positive, Scalar, Scores
 
 
-@public(first="embeddings")
+def _nearest_ahead(*given, temperature: float | jax.Array | None, **_) -> Nearest | None:
+    return nearest_ahead(*given) if temperature is None else None
+
+
+@public(first="embeddings", ahead=_nearest_ahead)
 def silhouette_loss(
     p: Partition,
     *,
@@ -56,11 +68,16 @@ def silhouette_loss(
     Source: the silhouette: Rousseeuw (1987); as a loss: Bremner (2019); target: CARL-G (KDD 2023); soft minimum:
     Todescato and Carbonera, Silhouette loss (arXiv 2604.08573), with a mean in the place of their sum.
     """
-    c = compare(p)
-    b = nearest_other(c) if temperature is None else soft_nearest_other(c, temperature)
-    mean = average_values(values(c, b), c.w, average)
+    there = compared(p)
+    if temperature is None:
+        found = compare_nearest(p)
+        s = values(found.own, found.other, there)
+    else:
+        c = compare_all(p)
+        s = values(c.own, soft_nearest_other(c, temperature), there)
+    mean = average_values(s, p, average)
     loss = (1 - mean) / 2 if target is None else jnp.abs(jnp.asarray(target, mean.dtype) - mean)
-    return jnp.where(c.compared.any(), loss, 0)
+    return jnp.where(there.any(), loss, 0)
 
 
 def soft_nearest_other(c: Comparison, temperature: float | jax.Array) -> Scores:
@@ -107,7 +124,7 @@ def silhouette_ratio_loss(p: Partition, *, power: Positive = 10.0, **_: Unpack[M
 
     Source: this package; a and b: Rousseeuw (1987), the loss on them: Bremner (2019).
     """
-    c = compare(p)
+    c = compare_all(p)
     power = jnp.asarray(power, c.means.dtype)
     rivals = jnp.where(c.other, c.means, 0)
     largest = jax.lax.stop_gradient(jnp.maximum(c.own, rivals.max(1)))
