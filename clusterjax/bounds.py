@@ -26,6 +26,7 @@ import jax.numpy as jnp
 
 from clusterjax.distances import matmul, ratio, safe_sqrt
 from clusterjax.some_pairs import members
+from clusterjax.typing import Array
 
 # Squarings of a covariance on the way to the bound of its largest eigenvalue: trace(S^8)^(1/8).
 SQUARINGS = 2
@@ -66,7 +67,7 @@ def moments(rows: jax.Array, mass: jax.Array, own: jax.Array, starts: jax.Array,
     Args:
         rows: [n, d], points sorted by cluster.
         mass: [n], how much each counts.
-        own: [n], the cluster of each.
+        own: [n], the cluster of each; k for one of none.
         starts: [k].
         sizes: [k].
     """
@@ -78,30 +79,28 @@ def moments(rows: jax.Array, mass: jax.Array, own: jax.Array, starts: jax.Array,
         return ratio(sums, weights.reshape(-1, *[1] * (values.ndim - 1)))
 
     anchors = rows[:1] + mean(rows - rows[:1])
-    anchors = anchors + mean(rows - anchors[own])  # the mean of what is left has the digits that the first one lacks
-    rest = rows - anchors[own]
+    # the mean of what is left has the digits that the first one lacks
+    anchors = anchors + mean(rows - anchors.at[own].get(mode="clip"))
+    rest = rows - anchors.at[own].get(mode="clip")
     squares = (rest * rest).sum(1)
     radii = mean(squares)
     skews = mean(rest * squares[:, None])
     skews = safe_sqrt((skews * skews).sum(1))
     around = jnp.nanmedian(jnp.where(weights[:, None] > 0, anchors, jnp.nan), axis=0, keepdims=True)
     g = safe_sqrt(2 * radii)
-    levels = mean(jnp.square(squares - radii[own])) + 2 * skews * g
+    levels = mean(jnp.square(squares - radii.at[own].get(mode="clip"))) + 2 * skews * g
     return Clusters(starts, sizes, weights, anchors, around, radii, 2 * ratio(skews, g), levels)
 
 
 @partial(jax.jit, static_argnames="side")
-def largest_eigenvalues(
-    rows: jax.Array, mass: jax.Array, clusters: Clusters, first: jax.Array, last: jax.Array, *, side: int
-) -> jax.Array:
-    """[k], at least the largest eigenvalue of the covariance of each cluster from first to last; 0 of the others.
+def largest_eigenvalues(rows: jax.Array, mass: jax.Array, clusters: Clusters, which: Array, *, side: int) -> jax.Array:
+    """[m], at least the largest eigenvalues of the covariances of some clusters.
 
     Args:
         rows: [n, d], points sorted by cluster.
         mass: [n], how much each counts.
         clusters: `moments` of them.
-        first: the first cluster.
-        last: the one after the last.
+        which: [m], the clusters.
         side: of the matrix that is looked at: d, or where no cluster has so many members, that many: the products of
             the members with each other have the eigenvalues of their covariance.
     """
@@ -136,8 +135,7 @@ def largest_eigenvalues(
                 s = matmul(s, s)
         return jnp.where(length > 0, jnp.exp(logarithm), 0)
 
-    start = jnp.zeros_like(clusters.radii)
-    return jax.lax.fori_loop(first, last, lambda k, found: found.at[k].set(bound(k)), start)
+    return jax.lax.map(bound, which)
 
 
 @jax.jit

@@ -29,11 +29,11 @@ from clusterjax.threads import cores, in_threads
 from clusterjax.typing import Array, Labels, Mask
 
 # Products of two numbers that all pairs take where nothing else is worth its overhead: some tens of milliseconds.
-WORTH = 2**31
+WORTH = 2**32
 # Bounds held at a time, points times clusters, and so many times in a call at the most.
 BOUNDS, BLOCKS = 2**19, 16
-# Points whose bounds tell what share of all pairs will be left.
-SAMPLE = 512
+# Points, and clusters, whose bounds tell what share of all pairs will be left.
+FEW_POINTS, FEW_CLUSTERS = 256, 8
 
 
 def nearest_ahead(
@@ -60,19 +60,24 @@ def nearest_ahead(
     takes_part = own >= 0
     takes_part = takes_part if where is None else takes_part & np.asarray(where)
     takes_part = takes_part if weights is None else takes_part & (np.asarray(weights) != 0)
-    (present,) = np.nonzero(takes_part)
-    order = present[by_cluster(own[present], num_clusters)]
-    rows = _laid_out(jnp.asarray(looked_up(as_points(x), order)), metric)
-    mass = jnp.ones(len(order), rows.dtype) if weights is None else jnp.asarray(weights, rows.dtype)[order]
-    points = Sorted(rows, mass, own[order].astype(np.int32), np.bincount(own[order], minlength=num_clusters))
+    own = np.where(takes_part, own, num_clusters).astype(np.int32)
+    order = by_cluster(own, num_clusters)
+    own, sizes = own[order], np.bincount(own, minlength=num_clusters + 1)[:-1]
+    if (sizes > 0).sum() < 2:
+        return None
+    # a row of no cluster may hold anything: another one stands for it
+    rows = _laid_out(jnp.asarray(looked_up(as_points(x), np.where(own < num_clusters, order, order[0]))), metric)
+    mass = jnp.asarray(own < num_clusters, rows.dtype)
+    mass = mass if weights is None else jnp.where(mass > 0, jnp.asarray(weights, rows.dtype)[order], 0)
+    points = Sorted(rows, mass, own, sizes)
     found = _find(points._replace(rows=jax.lax.stop_gradient(rows)))
     if found is None:
         return None
     own, other, neighbors, anchors = found
     if is_traced(rows):
         own, other = _with_gradient(points, anchors, neighbors)
-    by_place = [(own, 0), (other, np.inf), (neighbors, -1)]  # and what a point has that takes no part
-    return Nearest(*(_put_back(values, nothing, order, len(x)) for values, nothing in by_place))
+    found = [(own, 0), (other, np.inf), (neighbors, -1)]  # and what a point has that takes no part
+    return Nearest(*(_put_back(values, nothing, order, len(points.present)) for values, nothing in found))
 
 
 @jax.jit
@@ -86,23 +91,18 @@ def _laid_out(rows: jax.Array, metric: Partial) -> jax.Array:
 
 def _find(x: Sorted) -> tuple[np.ndarray, np.ndarray, np.ndarray, jax.Array] | None:
     """The two mean distances, the neighbours, and the centroids; None where all pairs are cheaper."""
-    n = len(x.rows)
-    if (x.sizes > 0).sum() < 2:
-        return None
-    clusters = _clusters(x)
+    clusters = _moments(x)
     if not bool(jnp.isfinite(clusters.levels).all()):
         return None
-    everyone = np.arange(n, dtype=np.int32)
-    sample = everyone[:: -(-n // SAMPLE)]
-    left = _left(x, clusters, sample)
-    pairs = n * (x.sizes[left.clusters].sum() / len(sample)) + np.square(x.sizes, dtype=float).sum()
-    if not _pays(x, pairs):
+    if not _pays(x, _with_lambda(x, clusters, FEW_CLUSTERS)):
         return None
-    left = _left(x, clusters, everyone)
-    pairs = Pairs(np.concatenate([everyone, left.points]), np.concatenate([x.own, left.clusters]))
+    clusters = _with_lambda(x, clusters)
+    everyone, n = x.present, len(x.present)
+    left = _left(x, clusters, everyone, len(x.rows))
+    pairs = Pairs(np.concatenate([everyone, left.points]), np.concatenate([x.own[:n], left.clusters]))
     sums = distance_sums(x, clusters.anchors, pairs)
     weights = np.asarray(clusters.weights)
-    own = sums[:n] / np.where(weights > 1, weights - 1, 1)[x.own]
+    own = sums[:n] / np.where(weights > 1, weights - 1, 1)[x.own[:n]]
     return own, *_smallest(sums[n:] / weights[left.clusters], left, n), clusters.anchors
 
 
@@ -115,27 +115,40 @@ def _smallest(means: np.ndarray, pairs: Pairs, n: int) -> tuple[np.ndarray, np.n
     return smallest, clusters
 
 
-def _clusters(x: Sorted) -> Clusters:
-    """What the bounds need to know, lambda too."""
+def _moments(x: Sorted) -> Clusters:
     own, starts, sizes = (jnp.asarray(numbers, jnp.int32) for numbers in (x.own, x.starts, x.sizes))
-    clusters = moments(x.rows, x.mass, own, starts, sizes)
+    return moments(x.rows, x.mass, own, starts, sizes)
+
+
+def _with_lambda(x: Sorted, clusters: Clusters, sample: int | None = None) -> Clusters:
+    """With lambda for each cluster; or with what it is likely to be, by a sample of so many."""
+    (present,) = np.nonzero(x.sizes)
     side = min(2 ** math.ceil(math.log2(x.sizes.max())), *x.rows.shape)
     threads = cores(side * side, known=True)
-    limits = np.linspace(0, len(sizes), threads + 1, dtype=np.int32)
+    if sample is not None:
+        present = present[:: -(-len(present) // sample)]
+    size = -(-(len(x.sizes) if sample is None else sample) // threads)  # of as many as there are ids: compiled once
+    which = np.pad(present, (0, threads * size - len(present)), mode="edge").astype(np.int32)
 
-    def part(number: int) -> jax.Array:
-        return largest_eigenvalues(x.rows, x.mass, clusters, limits[number], limits[number + 1], side=side)
+    def part(some: np.ndarray) -> jax.Array:
+        return largest_eigenvalues(x.rows, x.mass, clusters, some, side=side)
 
-    lambdas = sum(in_threads(part, range(threads), threads))
-    return clusters._replace(slopes=clusters.slopes + 4 * lambdas)
+    lambdas = np.concatenate(list(in_threads(part, which.reshape(threads, size), threads)))
+    radii = np.asarray(clusters.radii)
+    if sample is not None:
+        likely = np.median(lambdas[: len(present)] / np.where(radii[present] > 0, radii[present], 1)) * radii
+    else:
+        likely = np.zeros_like(radii)
+        likely[present] = lambdas[: len(present)]
+    return clusters._replace(slopes=clusters.slopes + 4 * likely)
 
 
-def _left(x: Sorted, clusters: Clusters, points: np.ndarray) -> Pairs:
-    """Some points, by their places, and the clusters that can be the nearest to each."""
+def _left(x: Sorted, clusters: Clusters, points: np.ndarray, most: int) -> Pairs:
+    """Some points, by their places, and the clusters that can be the nearest to each; `most` points have one shape."""
     k, d = len(x.sizes), x.rows.shape[1]
     threads = cores(BOUNDS, known=True)
-    block = -(-max(min(BOUNDS // k, -(-len(points) // threads)), 1) // 8) * 8
-    blocks = min(BLOCKS, -(-len(points) // (block * threads)))
+    block = -(-max(min(BOUNDS // k, -(-most // threads)), 1) // 8) * 8
+    blocks = min(BLOCKS, -(-most // (block * threads)))
 
     def left(first: int) -> Pairs:
         some = points[first : first + blocks * block]
@@ -152,24 +165,37 @@ def _left(x: Sorted, clusters: Clusters, points: np.ndarray) -> Pairs:
     return Pairs(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
-def _pays(x: Sorted, pairs: float) -> bool:
-    """Whether bounds and so many pairs cost less than all pairs, half of which need not be formed."""
-    n, d, k = *x.rows.shape, len(x.sizes)
-    return n * k * (d + 64) + pairs * (2 * d + 64) < n * n * (d + 32)
+def _pays(x: Sorted, clusters: Clusters) -> bool:
+    """Whether bounds and the pairs that they leave cost less than all pairs, half of which need not be formed.
+
+    In products of two numbers; what they leave is that of a sample.
+    """
+    n, d, k = len(x.present), x.rows.shape[1], len(x.sizes)
+    sample = np.linspace(0, n - 1, FEW_POINTS, dtype=np.int32)
+    left = (
+        x.sizes[_left(x, clusters, sample, FEW_POINTS).clusters].sum() / len(sample) * n
+        + np.square(x.sizes, dtype=float).sum()
+    )
+    return n * k * (d + 64) + left * (2 * d + 64) < n * n * (d + 32)
 
 
 def _with_gradient(x: Sorted, anchors: jax.Array, neighbors: np.ndarray) -> tuple[jax.Array, jax.Array]:
     """The two mean distances of points that derivatives go through, once the neighbours are known."""
-    n, sizes = len(x.own), jax.ops.segment_sum(x.mass, x.own, len(x.sizes))
-    pairs = Pairs(np.tile(np.arange(n, dtype=np.int32), 2), np.concatenate([x.own, neighbors]))
-    sums = distance_sums_with_gradient(x, anchors, pairs)
-    return ratio(sums[:n], sizes[x.own] - 1), sums[n:] / sizes[neighbors]
+    everyone, n, length = x.present, len(x.present), len(x.rows)
+    pairs = Pairs(np.concatenate([everyone, everyone]), np.concatenate([x.own[:n], neighbors]))
+    places = np.concatenate([everyone, length + everyone])
+    sums = distance_sums_with_gradient(x, anchors, pairs, places, 2 * length)
+    sizes = np.bincount(x.own, np.asarray(x.mass), minlength=len(x.sizes) + 1).astype(x.rows.dtype)
+    sizes_of_neighbors = np.ones(length, sizes.dtype)
+    sizes_of_neighbors[:n] = sizes[neighbors]
+    return ratio(sums[:length], jnp.asarray(sizes[x.own] - 1)), sums[length:] / sizes_of_neighbors
 
 
-def _put_back(values: Array, nothing: float, order: np.ndarray, n: int) -> jax.Array:
-    """By the places that the points have among all; `nothing` for those that take no part."""
+def _put_back(values: Array, nothing: float, order: np.ndarray, count: int) -> jax.Array:
+    """By the places that the points have among all; `nothing` for all but the first `count`, who take part."""
     if is_traced(values):
-        return jnp.full(n, nothing, values.dtype).at[order].set(values)
-    among_all = np.full(n, nothing, values.dtype)
-    among_all[order] = values
+        values = jnp.where(np.arange(len(order)) < count, values, nothing)
+        return jnp.zeros(len(order), values.dtype).at[order].set(values)
+    among_all = np.full(len(order), nothing, values.dtype)
+    among_all[order[:count]] = values
     return jnp.asarray(among_all)

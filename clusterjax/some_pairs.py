@@ -25,19 +25,19 @@ from clusterjax.distances import (
 from clusterjax.threads import cores, in_threads
 from clusterjax.typing import Array
 
-# Of the points that ask and of the members in a tile: a fourth or more of a core's cache at the most.
-FEWEST, MOST = 128, 512
-# Distances in a call.
-DISTANCES = 2**20
+# Points that ask in a tile, and the most members: more of the first are no faster, they leave the cache.
+WIDTH, MEMBERS = 128, 512
+# Distances in a call, at least and at most: enough to be worth it, few enough to be shared by the cores.
+DISTANCES = 2**19, 2**22
 
 
 class Sorted(NamedTuple):
-    """Points sorted by cluster.
+    """Points sorted by cluster; those that take no part are last, so that their number is in no shape.
 
     Attributes:
-        rows: [n, d].
-        mass: [n], how much each counts.
-        own: [n], the cluster of each; known, as the next one is.
+        rows: [n, d]; finite.
+        mass: [n], how much each counts; 0 for those that take no part.
+        own: [n], the cluster of each, k where there is none; known, as the next one is.
         sizes: [k], how many points each cluster has.
     """
 
@@ -50,6 +50,11 @@ class Sorted(NamedTuple):
     def starts(self) -> np.ndarray:
         """[k], the first member of each cluster."""
         return (np.cumsum(self.sizes) - self.sizes).astype(np.int32)
+
+    @property
+    def present(self) -> np.ndarray:
+        """The places of those that take part."""
+        return np.arange(self.sizes.sum(), dtype=np.int32)
 
 
 class Pairs(NamedTuple):
@@ -110,71 +115,71 @@ def distance_sums(x: Sorted, anchors: jax.Array, pairs: Pairs) -> np.ndarray:
     Returns:
         [m].
     """
-    order = by_cluster(pairs.clusters, len(x.sizes))
-    pairs = Pairs(*(part[order] for part in pairs))
-    width, count = _shape(x.sizes)
-    tiles, size = _tiles(pairs, x, width, count), max(DISTANCES // (width * count), 1)
+    order, pairs, tiles, count, size = _planned(x, pairs)
 
     def batch(first: int) -> tuple[np.ndarray, np.ndarray]:
-        some, place, asked = _batch(tiles, first, size, width)
+        some, place, asked = _batch(tiles, first, size)
         points = pairs.points[place]
         here = looked_up(x.rows, points)
         found = np.asarray(_tile_sums(x.rows, x.mass, anchors, here, points, some, count=count))
         return place[asked], found[asked]
 
     sums = np.zeros(len(order), x.rows.dtype)
-    threads = cores(width * count, known=True)
+    threads = cores(WIDTH * count, known=True)
     for place, found in in_threads(batch, range(0, len(tiles.clusters), size), threads):
         first = place.min()
         added = np.bincount(place - first, found)
         sums[first : first + len(added)] += added
-    in_order = np.empty_like(sums)
-    in_order[order] = sums
-    return in_order
+    as_asked = np.empty_like(sums)
+    as_asked[order] = sums
+    return as_asked
 
 
-def distance_sums_with_gradient(x: Sorted, anchors: jax.Array, pairs: Pairs) -> jax.Array:
-    """`distance_sums` of rows that derivatives go through."""
-    order = by_cluster(pairs.clusters, len(x.sizes))
-    pairs = Pairs(*(part[order] for part in pairs))
-    width, count = _shape(x.sizes)
-    # on its way back each call adds to all points, which is worth larger ones
-    tiles, size = _tiles(pairs, x, width, count), max(8 * DISTANCES // (width * count), 1)
-    sums = jnp.zeros(len(order), x.rows.dtype)
+def distance_sums_with_gradient(
+    x: Sorted, anchors: jax.Array, pairs: Pairs, places: np.ndarray, length: int
+) -> jax.Array:
+    """`distance_sums` of rows that derivatives go through, each at its place of so many, so that one shape serves."""
+    order, pairs, tiles, count, size = _planned(x, pairs)
+    size *= 8  # on its way back each call adds to all points
+    sums = jnp.zeros(length, x.rows.dtype)
     for first in range(0, len(tiles.clusters), size):
-        some, place, asked = _batch(tiles, first, size, width)
-        into = np.where(asked, order[place], len(order)).astype(np.int32)
+        some, place, asked = _batch(tiles, first, size)
+        into = np.where(asked, places[order[place]], length).astype(np.int32)
         sums = _add_tile_sums(sums, x.rows, x.mass, anchors, pairs.points[place], some, into, count=count)
     return sums
 
 
-def _shape(sizes: np.ndarray) -> tuple[int, int]:
-    """How many points that ask, and how many members, a tile has: by the typical cluster, so that one compiles once."""
-    typical = sizes.sum() / (sizes > 0).sum()
-    width = int(min(max(2 ** int(np.log2(typical)), FEWEST), MOST))
+def _planned(x: Sorted, pairs: Pairs) -> tuple[np.ndarray, Pairs, Tiles, int, int]:
+    """An order of the pairs by cluster, the pairs in it, tiles of them, and how many members and tiles go together."""
+    order = by_cluster(pairs.clusters, len(x.sizes))
+    pairs = Pairs(*(part[order] for part in pairs))
+    # by the number of points and clusters alone, so that one compiles once
+    typical = len(x.rows) / len(x.sizes)
     enough = typical + 2 * np.sqrt(typical)
-    count = -(-int(enough / np.ceil(enough / MOST)) // 8) * 8
-    return width, min(count, int(sizes.sum()))
+    count = min(-(-int(enough / np.ceil(enough / MEMBERS)) // 8) * 8, len(x.rows))
+    least, most = DISTANCES
+    size = int(min(max(len(x.rows) * typical / 8, least), most) / (WIDTH * count))
+    return order, pairs, _tiles(pairs, x, count), count, max(size, 1)
 
 
-def _tiles(pairs: Pairs, x: Sorted, width: int, count: int) -> Tiles:
-    """The pairs of each cluster in runs of `width`, against its members in runs of `count`."""
+def _tiles(pairs: Pairs, x: Sorted, count: int) -> Tiles:
+    """The pairs of each cluster in runs, against its members in runs of `count`."""
     asked = np.bincount(pairs.clusters, minlength=len(x.sizes))
-    runs, parts = -(-asked // width), -(-x.sizes // count)
+    runs, parts = -(-asked // WIDTH), -(-x.sizes // count)
     clusters = np.repeat(np.arange(len(asked)), runs * parts)
     within = np.arange(len(clusters)) - np.repeat(np.cumsum(runs * parts) - runs * parts, runs * parts)
     run, part = np.divmod(within, parts[clusters])
     starts, firsts = x.starts[clusters], (np.cumsum(asked) - asked)[clusters]
     starts, ends = starts + part * count, starts + np.minimum((part + 1) * count, x.sizes[clusters])
-    firsts, lasts = firsts + run * width, firsts + np.minimum((run + 1) * width, asked[clusters])
+    firsts, lasts = firsts + run * WIDTH, firsts + np.minimum((run + 1) * WIDTH, asked[clusters])
     return Tiles(*(numbers.astype(np.int32) for numbers in (clusters, starts, ends, firsts, lasts)))
 
 
-def _batch(tiles: Tiles, first: int, size: int, width: int) -> tuple[Tiles, np.ndarray, np.ndarray]:
-    """So many tiles; the pairs [size, width] in each, and whether they are asked for there."""
+def _batch(tiles: Tiles, first: int, size: int) -> tuple[Tiles, np.ndarray, np.ndarray]:
+    """So many tiles; the pairs [size, WIDTH] in each, and whether they are asked for there."""
     index = np.arange(first, first + size)
     some = Tiles(*(numbers[np.minimum(index, len(numbers) - 1)] for numbers in tiles))
-    place = some.firsts[:, None] + np.arange(width, dtype=np.int32)
+    place = some.firsts[:, None] + np.arange(WIDTH, dtype=np.int32)
     asked = (place < some.lasts[:, None]) & (index < len(tiles.clusters))[:, None]
     return some, np.minimum(place, some.lasts[:, None] - 1), asked
 
@@ -190,7 +195,7 @@ def _tile_sums(
     *,
     count: int,
 ) -> jax.Array:
-    """[t, width], the sums of the distances from the points `here` of each tile to its members, themselves apart."""
+    """[t, WIDTH], the sums of the distances from the points `here` of each tile to its members, themselves apart."""
 
     def tile(given: tuple[jax.Array, jax.Array, Tiles]) -> jax.Array:
         here, points, one = given

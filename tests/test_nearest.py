@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clusterjax as cj
-from clusterjax import bounds, losses, nearest, some_pairs
+from clusterjax import losses, nearest, some_pairs
 from clusterjax.distances import mahalanobis, resolve
 from clusterjax.some_pairs import Sorted
 
@@ -134,6 +134,10 @@ def in_order(rows, own, k, mass=None):
     )
 
 
+def clusters_of(points):
+    return nearest._with_lambda(points, nearest._moments(points))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from(KINDS), st.booleans())
 def test_no_cluster_is_lost_that_can_be_the_nearest(seed, kind, weighted):
@@ -143,7 +147,7 @@ def test_no_cluster_is_lost_that_can_be_the_nearest(seed, kind, weighted):
     rows, own = x[order] / np.abs(x).max(), labels[order]
     mass = rng.integers(1, 4, len(x)) if weighted else np.ones(len(x), int)
     points = in_order(rows, own, 9, mass)
-    left = nearest._left(points, nearest._clusters(points), np.arange(len(x), dtype=np.int32))
+    left = nearest._left(points, clusters_of(points), np.arange(len(x), dtype=np.int32), len(x))
     kept = np.zeros((len(x), 9), bool)
     kept[left.points, left.clusters] = True
     d, w = oracles.distances(rows.astype(float)), np.eye(9)[own] * mass[:, None]
@@ -157,7 +161,7 @@ def test_bounds_leave_few_of_many_clusters():
     rng = np.random.default_rng(0)
     labels = np.sort(rng.integers(0, 50, 2000))
     points = in_order(rng.normal(size=(50, 32))[labels] + 0.7 * rng.normal(size=(2000, 32)), labels, 50)
-    left = nearest._left(points, nearest._clusters(points), np.arange(2000, dtype=np.int32))
+    left = nearest._left(points, clusters_of(points), np.arange(2000, dtype=np.int32), 2000)
     found = np.bincount(left.points, minlength=2000)
     assert found.min() >= 1
     assert found.mean() < 6
@@ -168,8 +172,8 @@ def test_largest_eigenvalues_are_bounded_from_above_and_closely(members):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), members)
     points = in_order(rng.normal(size=(len(labels), 8)) * 2.0 ** -np.arange(8), labels, 6)
-    clusters = nearest._clusters(points)
-    without = bounds.moments(points.rows, points.mass, labels, clusters.starts, clusters.sizes)
+    without = nearest._moments(points)
+    clusters = nearest._with_lambda(points, without)
     found = np.asarray(clusters.slopes - without.slopes) / 4
     true = [np.linalg.eigvalsh(np.cov(points.rows[labels == c].T, bias=True)).max() for c in range(6)]
     assert (found >= np.array(true) * (1 - 1e-5)).all()
@@ -242,9 +246,23 @@ def test_small_data_are_left_to_all_pairs(monkeypatch):
 def test_clusters_larger_than_a_tile_and_far_fewer_points_than_one(ahead, monkeypatch):
     x, labels = test_silhouette.clusters(n=700, k=3, d=9)
     expected = np.asarray(jax.jit(partial(cj.silhouette_samples, num_clusters=5))(x, labels))
-    monkeypatch.setattr(some_pairs, "_shape", lambda _: (16, 40))
-    monkeypatch.setattr(some_pairs, "DISTANCES", 5 * 16 * 40)
+    monkeypatch.setattr(some_pairs, "WIDTH", 16)
+    monkeypatch.setattr(some_pairs, "MEMBERS", 40)
+    monkeypatch.setattr(some_pairs, "DISTANCES", (1, 5 * 16 * 40))
     monkeypatch.setattr(nearest, "BOUNDS", 100)
     np.testing.assert_allclose(cj.silhouette_samples(x, labels, num_clusters=5), expected, atol=2e-6)
     gradient = jax.grad(partial(cj.silhouette_score, labels=labels, num_clusters=5))
     np.testing.assert_allclose(gradient(x), jax.jit(gradient)(x), rtol=1e-3, atol=1e-7)
+
+
+def test_another_number_of_masked_points_compiles_nothing(ahead):
+    x, labels = test_silhouette.clusters(n=300)
+
+    def both(where):
+        score = partial(cj.silhouette_score, labels=labels, num_clusters=4, where=where)
+        return jax.value_and_grad(score)(jnp.asarray(x))
+
+    both(np.arange(300) % 7 > 0)
+    with test_contract.count_compilations() as compiled:
+        both(np.arange(300) % 5 > 0)
+    assert not compiled
