@@ -36,8 +36,28 @@ BOUNDS, BLOCKS = 2**19, 16
 FEW_POINTS, FEW_CLUSTERS = 256, 8
 
 
+def cost_of_all_pairs(shape: tuple[int, ...]) -> float:
+    """What the visit of all pairs takes, each formed once, in products of two numbers; measured on a CPU."""
+    n, d = shape
+    return n * n * (d + 32)
+
+
+def cost_by_bounds(shape: tuple[int, ...], k: int, pairs: float) -> float:
+    """The same of bounds for all points and clusters, and so many pairs."""
+    n, d = shape
+    return n * k * (d + 64) + pairs * (2 * d + 64)
+
+
 def nearest_ahead(
-    x: Array, labels: Labels, where: Mask | None, weights: Array | None, metric: Partial, num_clusters: int, **_: object
+    x: Array,
+    labels: Labels,
+    where: Mask | None,
+    weights: Array | None,
+    metric: Partial,
+    num_clusters: int,
+    *,
+    all_pairs: float | None = None,
+    **_: object,
 ) -> Nearest | None:
     """What a silhouette compares each point with, in O(n k d) and the distances that bounds leave.
 
@@ -48,6 +68,8 @@ def nearest_ahead(
         weights: [n] or None.
         metric: as `resolve` gives it.
         num_clusters: k.
+        all_pairs: what all pairs would cost, in products of two numbers, where that is not the cost of this silhouette
+            alone.
 
     Returns:
         None where a trace, the metric or values that are not finite leave nothing to find, or all pairs are cheaper.
@@ -63,14 +85,16 @@ def nearest_ahead(
     own = np.where(takes_part, own, num_clusters).astype(np.int32)
     order = by_cluster(own, num_clusters)
     own, sizes = own[order], np.bincount(own, minlength=num_clusters + 1)[:-1]
-    if (sizes > 0).sum() < 2:
+    budget = cost_of_all_pairs(x.shape) if all_pairs is None else all_pairs
+    at_least = 2 * np.square(sizes, dtype=float).sum()  # with the own cluster and one other
+    if (sizes > 0).sum() < 2 or cost_by_bounds(x.shape, num_clusters, at_least) > budget:
         return None
     # a row of no cluster may hold anything: another one stands for it
     rows = _laid_out(jnp.asarray(looked_up(as_points(x), np.where(own < num_clusters, order, order[0]))), metric)
     mass = jnp.asarray(own < num_clusters, rows.dtype)
     mass = mass if weights is None else jnp.where(mass > 0, jnp.asarray(weights, rows.dtype)[order], 0)
     points = Sorted(rows, mass, own, sizes)
-    found = _find(points._replace(rows=jax.lax.stop_gradient(rows)))
+    found = _find(points._replace(rows=jax.lax.stop_gradient(rows)), budget)
     if found is None:
         return None
     own, other, neighbors, anchors = found
@@ -89,12 +113,13 @@ def _laid_out(rows: jax.Array, metric: Partial) -> jax.Array:
     return rows
 
 
-def _find(x: Sorted) -> tuple[np.ndarray, np.ndarray, np.ndarray, jax.Array] | None:
+def _find(x: Sorted, budget: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, jax.Array] | None:
     """The two mean distances, the neighbours, and the centroids; None where all pairs are cheaper."""
     clusters = _moments(x)
     if not bool(jnp.isfinite(clusters.levels).all()):
         return None
-    if not _pays(x, _with_lambda(x, clusters, FEW_CLUSTERS)):
+    pairs = _pairs_left(x, _with_lambda(x, clusters, FEW_CLUSTERS))
+    if cost_by_bounds(x.rows.shape, len(x.sizes), pairs) > budget:
         return None
     clusters = _with_lambda(x, clusters)
     everyone, n = x.present, len(x.present)
@@ -165,18 +190,11 @@ def _left(x: Sorted, clusters: Clusters, points: np.ndarray, most: int) -> Pairs
     return Pairs(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
-def _pays(x: Sorted, clusters: Clusters) -> bool:
-    """Whether bounds and the pairs that they leave cost less than all pairs, half of which need not be formed.
-
-    In products of two numbers; what they leave is that of a sample.
-    """
-    n, d, k = len(x.present), x.rows.shape[1], len(x.sizes)
-    sample = np.linspace(0, n - 1, FEW_POINTS, dtype=np.int32)
-    left = (
-        x.sizes[_left(x, clusters, sample, FEW_POINTS).clusters].sum() / len(sample) * n
-        + np.square(x.sizes, dtype=float).sum()
-    )
-    return n * k * (d + 64) + left * (2 * d + 64) < n * n * (d + 32)
+def _pairs_left(x: Sorted, clusters: Clusters) -> float:
+    """How many pairs the bounds will leave, by those of some points."""
+    sample = np.linspace(0, len(x.present) - 1, FEW_POINTS, dtype=np.int32)
+    others = x.sizes[_left(x, clusters, sample, FEW_POINTS).clusters].sum() / FEW_POINTS
+    return others * len(x.present) + np.square(x.sizes, dtype=float).sum()
 
 
 def _with_gradient(x: Sorted, anchors: jax.Array, neighbors: np.ndarray) -> tuple[jax.Array, jax.Array]:

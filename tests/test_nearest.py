@@ -24,7 +24,7 @@ def ahead(monkeypatch):
     """Bounds are asked however few points there are, and whatever they leave; and how often they were."""
     found = []
     monkeypatch.setattr(nearest, "WORTH", 0)
-    monkeypatch.setattr(nearest, "_pays", lambda *_: True)
+    monkeypatch.setattr(nearest, "cost_by_bounds", lambda *_: 0)
     monkeypatch.setattr(nearest, "_find", lambda *given, find=nearest._find: found.append(find(*given)) or found[-1])
     return found
 
@@ -266,3 +266,23 @@ def test_another_number_of_masked_points_compiles_nothing(ahead):
     with test_contract.count_compilations() as compiled:
         both(np.arange(300) % 5 > 0)
     assert not compiled
+
+
+def test_the_silhouettes_of_a_sweep(ahead, monkeypatch):
+    x, _ = test_silhouette.clusters(n=150, k=8, d=5)
+    where = np.arange(150) % 9 > 0
+    options = {"ks": (2, 3, 9), "num_restarts": 2, "where": where}
+    found = cj.sweep_k(jax.random.key(0), x, **options)
+    assert len(ahead) == 3
+    monkeypatch.setattr(nearest, "WORTH", np.inf)
+    np.testing.assert_allclose(
+        found.indices["silhouette"], cj.sweep_k(jax.random.key(0), x, **options).indices["silhouette"], atol=1e-6
+    )
+    assert len(ahead) == 3
+
+
+def test_few_clusters_of_a_sweep_share_their_distances():
+    x, _ = test_silhouette.clusters(n=6000, k=3, d=200)
+    labels = np.arange(6000) % 3
+    found = nearest.nearest_ahead(x, labels, None, None, resolve("euclidean"), 3, all_pairs=1e6)
+    assert found is None

@@ -17,7 +17,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from clusterjax import by_cluster, silhouette_score, tiles
 from clusterjax.distances import resolve
 from clusterjax.partition import partition
-from clusterjax.selection import GapResult, SweepResult, suggest_k, sweep, sweep_k
+from clusterjax.selection import GapResult, SweepResult, silhouettes, suggest_k, sweep, sweep_k
 
 KS = range(1, 7)
 
@@ -220,7 +220,7 @@ def test_distances_side_by_side_are_those_of_each_labeling(monkeypatch):
 @pytest.mark.parametrize("ks", [(2, 3), (150, 200)])
 def test_both_ways_to_the_silhouettes_agree(ks):
     x = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
-    assert sweep._is_apart(resolve("euclidean"), 2, ks) == (ks[0] == 150)
+    assert silhouettes._is_apart(resolve("euclidean"), 2, ks) == (ks[0] == 150)
     found = sweep_k(jax.random.key(0), x, ks=ks, method=lambda k: np.arange(300) % k)
     each = [silhouette_score(x, np.arange(300) % k) for k in ks]
     assert_allclose(found.indices["silhouette"], each, atol=1e-6)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import (
@@ -23,26 +22,20 @@ from clusterjax.arguments import (
     as_rows,
     as_sample_weights,
     check_diagonal,
-    cluster_sizes,
 )
-from clusterjax.by_cluster import distance_sums, distance_sums_side_by_side
 from clusterjax.clustering.kmeans import KMeansResult, kmeans
-from clusterjax.distances import as_points, cosine, is_traced, on_blocks, precomputed, resolve, squared_euclidean
+from clusterjax.distances import as_points, is_traced, precomputed, resolve
 from clusterjax.indices import INDICES
-from clusterjax.indices.silhouette import comparable, score_by_sums
-from clusterjax.partition import Partition, partition, scaled
 from clusterjax.progress import bar, tracked
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
 from clusterjax.selection.repetitions import LONG, to_centroids
+from clusterjax.selection.silhouettes import shuffled_silhouettes, sweep_silhouettes
 from clusterjax.threads import cores, in_threads
 from clusterjax.typing import Array, Mask, Metric
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingImports]
-
-# A few shuffles, for a mean and a spread: their spread is small.
-SHUFFLES = 3
 
 
 class SweepResult(NamedTuple):
@@ -181,8 +174,8 @@ def sweep_k(
     scores, reasons, shuffled = {}, {}, None
     for name, function in functions.items():
         if name == "silhouette":
-            scores[name], why = _silhouettes(x, labels, where, weights, resolved, candidates)
-            shuffled = _shuffled_silhouettes(key, x, labels, scores[name], weights, resolved, candidates[-1])
+            scores[name], why = sweep_silhouettes(x, labels, where, weights, resolved, candidates, shown)
+            shuffled = shuffled_silhouettes(key, x, labels, scores[name], weights, resolved, candidates[-1])
         else:
             given = {"metric": metric} if _takes(function, "metric") else {}
             given |= {} if weights is None else {"weights": weights}
@@ -276,73 +269,6 @@ def _score_each(function, x, labels, where, ks, steps) -> tuple[jax.Array, dict[
             value, reasons[k] = jnp.asarray(jnp.nan), str(error)
         values.append(value.astype(as_points(x).dtype))
     return jnp.stack(values), reasons
-
-
-def _silhouettes(x, labels, where, weights, metric, ks) -> tuple[jax.Array, dict[int, str]]:
-    """The silhouette of every labeling, each distance formed once; NaN with the reason where there is none."""
-    reasons = {}
-    for one, k in zip(labels, ks, strict=True):
-        sizes = cluster_sizes(one, where, weights)
-        if sizes is not None:
-            try:
-                comparable(np.append(sizes, 0))
-            except ValueError as error:
-                reasons[k] = str(error)
-    return _silhouette_scores(jnp.asarray(x), labels, weights, metric, ks), reasons
-
-
-@partial(jax.jit, static_argnames="k")
-def _shuffled_silhouettes(key, x, labels, scores, weights, metric, k) -> jax.Array:
-    """The silhouettes of the labeling with the best one, its labels shuffled among the points that it has."""
-    labels = labels[jnp.where(jnp.isnan(scores), -jnp.inf, scores).argmax()]
-    present = labels >= 0
-    rank = jnp.cumsum(present) - 1  # the draws of the points that take part are those of data without the others
-    own = jax.random.fold_in(key, 2**31)  # no k-means and no reference has it
-
-    def shuffled(number: jax.Array) -> jax.Array:
-        drawn = jax.random.uniform(jax.random.fold_in(own, number), labels.shape, jnp.float32)[rank]
-        order = jnp.lexsort((drawn, ~present))
-        return jnp.where(present, labels[order][rank], -1)
-
-    many = jax.vmap(shuffled)(jnp.arange(SHUFFLES))
-    return _silhouette_scores(x, many, weights, metric, (k,) * SHUFFLES)
-
-
-@partial(jax.jit, static_argnames="ks")
-def _silhouette_scores(
-    x: Array, labels: jax.Array, weights: Array | None, metric: Partial, ks: tuple[int, ...]
-) -> jax.Array:
-    largest, starts = ks[-1], np.cumsum((0, *ks), dtype=np.int32)
-    # distances are measured by the finest labeling, in which a point that it leaves out must be somewhere
-    somewhere = jnp.where((labels >= 0).any(0), jnp.maximum(labels[-1], 0), -1)
-    finest, _ = scaled(partition(x, somewhere, None, weights, metric, largest))
-
-    def score(one: jax.Array, sums: Callable[[Partition], jax.Array]) -> jax.Array:
-        p = partition(finest.x, one, None, weights, metric, largest)
-        return score_by_sums(p, sums(p))
-
-    if _is_apart(metric, x.shape[1], ks):
-        return jax.lax.map(lambda one: score(one, distance_sums), labels)
-    columns = jnp.where(labels >= 0, labels + starts[:-1, None], starts[-1])
-    rows = jnp.arange(x.shape[0])[None, :]
-    mass = 1 if finest.mass is None else finest.mass[None, :]
-    w = jnp.zeros((x.shape[0], starts[-1]), finest.x.dtype).at[rows, columns].set(mass, mode="drop")
-    sums = distance_sums_side_by_side(finest, w)
-    # what stands beside the sums of a labeling is of clusters that it does not have
-    sums = jnp.pad(sums, [(0, 0), (0, largest)])
-
-    def from_all(given: tuple[jax.Array, jax.Array]) -> jax.Array:
-        one, start = given
-        return score(one, lambda _: jax.lax.dynamic_slice_in_dim(sums, start, largest, 1))
-
-    return jax.lax.map(from_all, (labels, jnp.asarray(starts[:-1])))
-
-
-def _is_apart(metric: Partial, d: int, ks: tuple[int, ...]) -> bool:
-    """Whether one labeling after the other is cheaper: where no distances are formed, or adding them up is the work."""
-    if metric.func in (squared_euclidean, cosine):
-        return True
-    return metric.func not in (on_blocks, precomputed) and sum(ks) > (d + 64) * len(ks)
 
 
 def _is_long(shape, ks, functions, starts, references) -> bool:
