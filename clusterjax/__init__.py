@@ -37,8 +37,8 @@ without being written twice. Modules, each importing only from those before it:
     some_pairs    distances between points and the members of some clusters
     bounds        which clusters can be the nearest to a point
     nearest       the silhouette's two mean distances by those, where values are known: not all pairs
-    indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified and soft;
-                  Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
+    indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified, soft, of a
+                  sample; Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
     selection     how many: the gap statistic, rules, elbow, stability; every k in one sweep, and its votes
     losses        silhouette and its ratio form, prototypical, neighbourhood components
@@ -57,6 +57,8 @@ from clusterjax.indices import (
     calinski_harabasz_score,
     davies_bouldin_score,
     dunn_index,
+    silhouette_cost,
+    silhouette_estimate,
     silhouette_samples,
     silhouette_score,
     silhouette_summary,
@@ -82,6 +84,8 @@ __all__ = [
     "max_se",
     "pairwise_distances",
     "selection",
+    "silhouette_cost",
+    "silhouette_estimate",
     "silhouette_samples",
     "silhouette_score",
     "silhouette_summary",

@@ -13,7 +13,8 @@ squared length of y - c and t the mean of (y - c) q over the members y,
     s = 4 u'Su - 4 u't + var(q) <= 4 lambda r^2 + 4 r |t| + var(q),    lambda at least the largest eigenvalue of S.
 
 `r |t| <= |t| (r^2 / g + g) / 2` for any g > 0 makes that linear in r^2. A cluster whose lower bound is above the
-smallest upper bound of the others cannot be the nearest; of many clusters a few are left.
+smallest upper bound of the others cannot be the nearest; of many clusters a few are left. All of it is said of squares:
+m is one product, and what may be left is a number for each cluster above a number for each point.
 """
 
 from __future__ import annotations
@@ -30,8 +31,6 @@ from clusterjax.typing import Array
 
 # Squarings of a covariance on the way to the bound of its largest eigenvalue: trace(S^8)^(1/8).
 SQUARINGS = 2
-# Below this square a mean square is left out, of points scaled to 1: little of its digits would be left.
-TINY = 1e-30
 # Members at a time on the way to a covariance.
 MEMBERS = 128
 
@@ -44,7 +43,7 @@ class Clusters(NamedTuple):
         sizes: [k], how many members there are.
         weights: [k], what they weigh; 0 where there is none.
         anchors: [k, d], centroids, as precise as the points are.
-        around: [1, d], the median of the centroids: near most of them however far out one is.
+        around: [1, d], a place near most of them, however far out one is.
         radii: [k], v, mean squared radii.
         slopes: [k], what s grows by with r^2.
         levels: [k], what of s does not.
@@ -62,7 +61,7 @@ class Clusters(NamedTuple):
 
 @jax.jit
 def moments(rows: jax.Array, mass: jax.Array, own: jax.Array, starts: jax.Array, sizes: jax.Array) -> Clusters:
-    """All of it but lambda, for which the slopes hold 0.
+    """All of it but lambda, for which the slopes hold 0, and but the place in the middle.
 
     Args:
         rows: [n, d], points sorted by cluster.
@@ -86,10 +85,9 @@ def moments(rows: jax.Array, mass: jax.Array, own: jax.Array, starts: jax.Array,
     radii = mean(squares)
     skews = mean(rest * squares[:, None])
     skews = safe_sqrt((skews * skews).sum(1))
-    around = jnp.nanmedian(jnp.where(weights[:, None] > 0, anchors, jnp.nan), axis=0, keepdims=True)
     g = safe_sqrt(2 * radii)
     levels = mean(jnp.square(squares - radii.at[own].get(mode="clip"))) + 2 * skews * g
-    return Clusters(starts, sizes, weights, anchors, around, radii, 2 * ratio(skews, g), levels)
+    return Clusters(starts, sizes, weights, anchors, rows[:1], radii, 2 * ratio(skews, g), levels)
 
 
 @partial(jax.jit, static_argnames="side")
@@ -168,11 +166,8 @@ def _may_be_nearest(x: jax.Array, own: jax.Array, clusters: Clusters) -> jax.Arr
     most = matmul((1 + off) * jnp.concatenate(left, 1), jnp.concatenate(right, 1).T)
     other = (jnp.arange(len(centroids))[:, None] != own[None, :]) & (clusters.sizes > 0)[:, None]
     threshold = jnp.where(other, most, jnp.inf).min(0)
-    least = (1 - 2 * off) * most - 2 * noise_of_centroids - 2 * noise_of_points.T
-    half_variance = 0.505 * (
-        clusters.slopes[:, None] * most + (clusters.levels - clusters.slopes * clusters.radii)[:, None]
-    )
-    # (m - s / 2m)^2 / m is the second lower bound squared, where it is one
-    left_over = least - half_variance / least
-    second = (least < TINY) | (left_over <= 0) | (left_over * left_over <= threshold * least)
-    return other & (least - radii <= threshold) & second
+    # the second bound squared is at least m - s / m, and s / m = a + b / m: m <= T + a + b / m is asked for, from which
+    # for b > 0 follows m <= p + b / p with p = T + a, and for b < 0 what p at most allows
+    a, b = 1.01 * clusters.slopes[:, None], 1.01 * (clusters.levels - clusters.slopes * clusters.radii)[:, None]
+    above = jnp.minimum(a + ratio(b, a + jnp.where(b > 0, threshold.min(), threshold.max())), radii)
+    return other & ((1 - 2 * off) * most <= threshold + 2 * noise_of_points.T + above + 2 * noise_of_centroids)

@@ -32,8 +32,8 @@ from clusterjax.typing import Array, Labels, Mask
 WORTH = 2**32
 # Bounds held at a time, points times clusters, and so many times in a call at the most.
 BOUNDS, BLOCKS = 2**19, 16
-# Points, and clusters, whose bounds tell what share of all pairs will be left.
-FEW_POINTS, FEW_CLUSTERS = 256, 8
+# Points whose bounds tell what share of all pairs will be left, and centroids whose median is in the middle of all.
+FEW_POINTS, FEW_CLUSTERS = 256, 256
 
 
 def cost_of_all_pairs(shape: tuple[int, ...]) -> float:
@@ -118,10 +118,11 @@ def _find(x: Sorted, budget: float) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     clusters = _moments(x)
     if not bool(jnp.isfinite(clusters.levels).all()):
         return None
-    pairs = _pairs_left(x, _with_lambda(x, clusters, FEW_CLUSTERS))
-    if cost_by_bounds(x.rows.shape, len(x.sizes), pairs) > budget:
+    if not _pays(x, _with_likely_lambda(x, clusters), budget):
         return None
     clusters = _with_lambda(x, clusters)
+    if not _pays(x, clusters, budget):
+        return None
     everyone, n = x.present, len(x.present)
     left = _left(x, clusters, everyone, len(x.rows))
     pairs = Pairs(np.concatenate([everyone, left.points]), np.concatenate([x.own[:n], left.clusters]))
@@ -142,30 +143,30 @@ def _smallest(means: np.ndarray, pairs: Pairs, n: int) -> tuple[np.ndarray, np.n
 
 def _moments(x: Sorted) -> Clusters:
     own, starts, sizes = (jnp.asarray(numbers, jnp.int32) for numbers in (x.own, x.starts, x.sizes))
-    return moments(x.rows, x.mass, own, starts, sizes)
-
-
-def _with_lambda(x: Sorted, clusters: Clusters, sample: int | None = None) -> Clusters:
-    """With lambda for each cluster; or with what it is likely to be, by a sample of so many."""
+    clusters = moments(x.rows, x.mass, own, starts, sizes)
     (present,) = np.nonzero(x.sizes)
+    some = np.asarray(clusters.anchors)[present[:: -(-len(present) // FEW_CLUSTERS)]]
+    return clusters._replace(around=np.median(some, axis=0, keepdims=True))
+
+
+def _with_likely_lambda(x: Sorted, clusters: Clusters) -> Clusters:
+    """With what lambda is at random: d features of equal variance, and so many members (Marchenko and Pastur)."""
+    d = x.rows.shape[1]
+    likely = clusters.radii / d * np.square(1 + np.sqrt(d / np.maximum(x.sizes, 1)))
+    return clusters._replace(slopes=clusters.slopes + 4 * likely.astype(clusters.radii.dtype))
+
+
+def _with_lambda(x: Sorted, clusters: Clusters) -> Clusters:
+    k = len(x.sizes)
     side = min(2 ** math.ceil(math.log2(x.sizes.max())), *x.rows.shape)
     threads = cores(side * side, known=True)
-    if sample is not None:
-        present = present[:: -(-len(present) // sample)]
-    size = -(-(len(x.sizes) if sample is None else sample) // threads)  # of as many as there are ids: compiled once
-    which = np.pad(present, (0, threads * size - len(present)), mode="edge").astype(np.int32)
+    parts = np.resize(np.arange(k, dtype=np.int32), (threads, -(-k // threads)))
 
-    def part(some: np.ndarray) -> jax.Array:
-        return largest_eigenvalues(x.rows, x.mass, clusters, some, side=side)
+    def part(which: np.ndarray) -> jax.Array:
+        return largest_eigenvalues(x.rows, x.mass, clusters, which, side=side)
 
-    lambdas = np.concatenate(list(in_threads(part, which.reshape(threads, size), threads)))
-    radii = np.asarray(clusters.radii)
-    if sample is not None:
-        likely = np.median(lambdas[: len(present)] / np.where(radii[present] > 0, radii[present], 1)) * radii
-    else:
-        likely = np.zeros_like(radii)
-        likely[present] = lambdas[: len(present)]
-    return clusters._replace(slopes=clusters.slopes + 4 * likely)
+    lambdas = np.concatenate([np.asarray(found) for found in in_threads(part, parts, threads)])[:k]
+    return clusters._replace(slopes=clusters.slopes + 4 * lambdas)
 
 
 def _left(x: Sorted, clusters: Clusters, points: np.ndarray, most: int) -> Pairs:
@@ -190,11 +191,12 @@ def _left(x: Sorted, clusters: Clusters, points: np.ndarray, most: int) -> Pairs
     return Pairs(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
-def _pairs_left(x: Sorted, clusters: Clusters) -> float:
-    """How many pairs the bounds will leave, by those of some points."""
+def _pays(x: Sorted, clusters: Clusters, budget: float) -> bool:
+    """Whether bounds and the pairs that they leave to some points cost less than the budget, were it all points."""
     sample = np.linspace(0, len(x.present) - 1, FEW_POINTS, dtype=np.int32)
     others = x.sizes[_left(x, clusters, sample, FEW_POINTS).clusters].sum() / FEW_POINTS
-    return others * len(x.present) + np.square(x.sizes, dtype=float).sum()
+    pairs = others * len(x.present) + np.square(x.sizes, dtype=float).sum()
+    return cost_by_bounds(x.rows.shape, len(x.sizes), pairs) <= budget
 
 
 def _with_gradient(x: Sorted, anchors: jax.Array, neighbors: np.ndarray) -> tuple[jax.Array, jax.Array]:

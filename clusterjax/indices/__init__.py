@@ -11,6 +11,12 @@ from typing import Literal, NamedTuple
 import jax
 
 from clusterjax.indices.dunn import dunn_index
+from clusterjax.indices.estimate import (
+    SilhouetteCost,
+    SilhouetteEstimate,
+    silhouette_cost,
+    silhouette_estimate,
+)
 from clusterjax.indices.scatter import calinski_harabasz_score, davies_bouldin_score
 from clusterjax.indices.silhouette import (
     SilhouetteSummary,
@@ -112,10 +118,14 @@ INDICES = {index.name: index for index in _ALL}
 __all__ = [
     "INDICES",
     "Index",
+    "SilhouetteCost",
+    "SilhouetteEstimate",
     "SilhouetteSummary",
     "calinski_harabasz_score",
     "davies_bouldin_score",
     "dunn_index",
+    "silhouette_cost",
+    "silhouette_estimate",
     "silhouette_samples",
     "silhouette_score",
     "silhouette_summary",
