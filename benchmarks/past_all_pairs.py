@@ -59,6 +59,9 @@ def rivals(x: np.ndarray, labels: np.ndarray) -> dict[str, tuple[Callable[[], ob
         "clusterjax": (lambda: silhouette_score(on_device, labels, num_clusters=k), 1),
         "scikit-learn": (lambda: peer(x[:part], labels[:part]), (n / part) ** 2),
     }
+    gradient = jax.grad(lambda x: silhouette_score(x, labels, num_clusters=k))
+    if n < 1_000_000:
+        compared["clusterjax gradient"] = (lambda: gradient(on_device), 1)
     if n <= PART:
         compared |= {
             "clusterjax, all pairs (jitted)": (lambda: all_pairs(on_device, labels), 1),

@@ -46,7 +46,7 @@ class Clusters(NamedTuple):
         around: [1, d], a place near most of them, however far out one is.
         radii: [k], v, mean squared radii.
         slopes: [k], what s grows by with r^2.
-        levels: [k], what of s does not.
+        levels: [k], what of s does not, over v.
     """
 
     starts: jax.Array
@@ -83,11 +83,12 @@ def moments(rows: jax.Array, mass: jax.Array, own: jax.Array, starts: jax.Array,
     rest = rows - anchors.at[own].get(mode="clip")
     squares = (rest * rest).sum(1)
     radii = mean(squares)
+    # over v, lest fourth powers of what is small are lost
+    squares = ratio(squares, radii.at[own].get(mode="clip"))
     skews = mean(rest * squares[:, None])
-    skews = safe_sqrt((skews * skews).sum(1))
-    g = safe_sqrt(2 * radii)
-    levels = mean(jnp.square(squares - radii.at[own].get(mode="clip"))) + 2 * skews * g
-    return Clusters(starts, sizes, weights, anchors, rows[:1], radii, 2 * ratio(skews, g), levels)
+    skewed = safe_sqrt((skews * skews).sum(1)) * safe_sqrt(2 * radii)  # |t| g / v for g^2 = 2 v
+    levels = radii * mean(jnp.square(squares - 1)) + 2 * skewed
+    return Clusters(starts, sizes, weights, anchors, rows[:1], radii, skewed, levels)
 
 
 @partial(jax.jit, static_argnames="side")
@@ -123,7 +124,7 @@ def largest_eigenvalues(rows: jax.Array, mass: jax.Array, clusters: Clusters, wh
 
     def bound(k: jax.Array) -> jax.Array:
         # |S| <= |S^p|^(1/p) for the root of the sum of squares, which is divided out in between, lest powers vanish
-        s = ratio(covariance(k), clusters.weights[k])
+        s = ratio(covariance(k), clusters.weights[k] * clusters.radii[k])
         logarithm, length, power = jnp.zeros((), s.dtype), jnp.zeros((), s.dtype), 1.0
         for squaring in range(SQUARINGS + 1):
             length = safe_sqrt((s * s).sum())
@@ -131,7 +132,7 @@ def largest_eigenvalues(rows: jax.Array, mass: jax.Array, clusters: Clusters, wh
             if squaring < SQUARINGS:
                 s, power = ratio(s, length), power / 2
                 s = matmul(s, s)
-        return jnp.where(length > 0, jnp.exp(logarithm), 0)
+        return jnp.where(length > 0, clusters.radii[k] * jnp.exp(logarithm), 0)
 
     return jax.lax.map(bound, which)
 
@@ -168,6 +169,6 @@ def _may_be_nearest(x: jax.Array, own: jax.Array, clusters: Clusters) -> jax.Arr
     threshold = jnp.where(other, most, jnp.inf).min(0)
     # the second bound squared is at least m - s / m, and s / m = a + b / m: m <= T + a + b / m is asked for, from which
     # for b > 0 follows m <= p + b / p with p = T + a, and for b < 0 what p at most allows
-    a, b = 1.01 * clusters.slopes[:, None], 1.01 * (clusters.levels - clusters.slopes * clusters.radii)[:, None]
-    above = jnp.minimum(a + ratio(b, a + jnp.where(b > 0, threshold.min(), threshold.max())), radii)
+    a, b = 1.01 * clusters.slopes[:, None], 1.01 * (clusters.levels - clusters.slopes)[:, None]  # b over v
+    above = jnp.minimum(a + b * ratio(radii, a + jnp.where(b > 0, threshold.min(), threshold.max())), radii)
     return other & ((1 - 2 * off) * most <= threshold + 2 * noise_of_points.T + above + 2 * noise_of_centroids)

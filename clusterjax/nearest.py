@@ -30,6 +30,8 @@ from clusterjax.typing import Array, Labels, Mask
 
 # Products of two numbers that all pairs take where nothing else is worth its overhead: some tens of milliseconds.
 WORTH = 2**32
+# How many times as long all pairs take with their derivatives, and how much longer those take that are differentiated.
+ALL_WITH_GRADIENT, WITH_GRADIENT = 3, 12
 # Bounds held at a time, points times clusters, and so many times in a call at the most.
 BOUNDS, BLOCKS = 2**19, 16
 # Points whose bounds tell what share of all pairs will be left, and centroids whose median is in the middle of all.
@@ -76,7 +78,8 @@ def nearest_ahead(
     """
     if metric.func not in (euclidean, whitened_euclidean) or len(x) ** 2 * x.shape[1] < WORTH:
         return None
-    if is_traced(labels, where, weights, *jax.tree.leaves(jax.lax.stop_gradient((x, metric.args)))):
+    values = jax.tree.leaves(jax.lax.stop_gradient((x, metric.args)))
+    if is_traced(labels, where, weights, *values) or not getattr(values[0], "is_fully_addressable", True):
         return None
     own = np.asarray(labels)
     takes_part = own >= 0
@@ -87,6 +90,8 @@ def nearest_ahead(
     own, sizes = own[order], np.bincount(own, minlength=num_clusters + 1)[:-1]
     budget = cost_of_all_pairs(x.shape) if all_pairs is None else all_pairs
     at_least = 2 * np.square(sizes, dtype=float).sum()  # with the own cluster and one other
+    if is_traced(x, *metric.args):
+        budget = ALL_WITH_GRADIENT * budget - WITH_GRADIENT * cost_by_bounds(x.shape, 0, at_least)
     if (sizes > 0).sum() < 2 or cost_by_bounds(x.shape, num_clusters, at_least) > budget:
         return None
     # a row of no cluster may hold anything: another one stands for it

@@ -86,6 +86,8 @@ def awkward(kind, rng, n=200, d=12, k=9):
         x = centres[labels] + rng.exponential(size=(n, d)) ** 3
     elif kind == "no clusters":
         x = rng.normal(size=(n, d))
+    elif kind == "dust":  # so small beside one of them that fourth powers vanish
+        x = 1e-11 * (centres[labels] + rng.normal(size=(n, d))) + (labels == 0)[:, None]
     elif kind == "tiny":
         x = 1e-25 * (centres[labels] + rng.normal(size=(n, d)))
     else:
@@ -93,7 +95,18 @@ def awkward(kind, rng, n=200, d=12, k=9):
     return x.astype(np.float32), labels
 
 
-KINDS = ["blobs", "equidistant", "duplicates", "offset", "one far away", "stretched", "skewed", "no clusters", "tiny"]
+KINDS = [
+    "blobs",
+    "equidistant",
+    "duplicates",
+    "offset",
+    "one far away",
+    "stretched",
+    "skewed",
+    "no clusters",
+    "dust",
+    "tiny",
+]
 
 
 def true_means(x, labels, k):
