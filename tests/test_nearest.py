@@ -86,6 +86,8 @@ def awkward(kind, rng, n=200, d=12, k=9):
         x = centres[labels] + rng.exponential(size=(n, d)) ** 3
     elif kind == "no clusters":
         x = rng.normal(size=(n, d))
+    elif kind == "two heaps":  # so far apart that products of points lose what tells the clusters of a heap apart
+        x = np.sign(centres[:, :1])[labels] + 1e-3 * centres[labels] + 1e-6 * rng.normal(size=(n, d))
     elif kind == "dust":  # so small beside one of them that fourth powers vanish
         x = 1e-11 * (centres[labels] + rng.normal(size=(n, d))) + (labels == 0)[:, None]
     elif kind == "tiny":
@@ -104,6 +106,7 @@ KINDS = [
     "stretched",
     "skewed",
     "no clusters",
+    "two heaps",
     "dust",
     "tiny",
 ]
