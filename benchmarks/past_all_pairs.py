@@ -20,21 +20,10 @@ import numpy as np
 from sklearn.metrics import silhouette_score as peer
 
 from benchmarks import measure
+from benchmarks.silhouette import DIMENSIONS, PART, bare_product
 from clusterjax import silhouette_score
 
-DIMENSIONS, PART = 64, 10_000
 BLOBS = ((10_000, 10), (10_000, 200), (100_000, 1_000), (1_000_000, 1_000), (1_000_000, 5_000))
-
-
-@partial(jax.jit, static_argnames="block")
-def bare_product(rows: jax.Array, x: jax.Array, block: int = 250) -> jax.Array:
-    """Blocks of rows @ x.T, each reduced to a number a row: what an exact silhouette of all pairs does at the least."""
-    parts = x.reshape(-1, min(PART, len(x)), x.shape[1])
-
-    def of_block(block: jax.Array) -> jax.Array:
-        return jax.lax.map(lambda part: (block @ part.T).max(1), parts).max(0)
-
-    return jax.lax.map(of_block, rows.reshape(-1, block, x.shape[1]))
 
 
 def blobs(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -102,9 +102,9 @@ def nearest_ahead(
     found = _find(points._replace(rows=jax.lax.stop_gradient(rows)), budget)
     if found is None:
         return None
-    own, other, neighbors, anchors = found
+    own, other, neighbors, clusters = found
     if is_traced(rows):
-        own, other = _with_gradient(points, anchors, neighbors)
+        own, other = _with_gradient(points, clusters, neighbors)
     found = [(own, 0), (other, np.inf), (neighbors, -1)]  # and what a point has that takes no part
     return Nearest(*(_put_back(values, nothing, order, len(points.present)) for values, nothing in found))
 
@@ -118,8 +118,8 @@ def _laid_out(rows: jax.Array, metric: Partial) -> jax.Array:
     return rows
 
 
-def _find(x: Sorted, budget: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, jax.Array] | None:
-    """The two mean distances, the neighbours, and the centroids; None where all pairs are cheaper."""
+def _find(x: Sorted, budget: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, Clusters] | None:
+    """The two mean distances, the neighbours, and the clusters; None where all pairs are cheaper."""
     clusters = _moments(x)
     if not bool(jnp.isfinite(clusters.levels).all()):
         return None
@@ -134,7 +134,7 @@ def _find(x: Sorted, budget: float) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     sums = distance_sums(x, clusters.anchors, pairs)
     weights = np.asarray(clusters.weights)
     own = sums[:n] / np.where(weights > 1, weights - 1, 1)[x.own[:n]]
-    return own, *_smallest(sums[n:] / weights[left.clusters], left, n), clusters.anchors
+    return own, *_smallest(sums[n:] / weights[left.clusters], left, n), clusters
 
 
 def _smallest(means: np.ndarray, pairs: Pairs, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -204,16 +204,17 @@ def _pays(x: Sorted, clusters: Clusters, budget: float) -> bool:
     return cost_by_bounds(x.rows.shape, len(x.sizes), pairs) <= budget
 
 
-def _with_gradient(x: Sorted, anchors: jax.Array, neighbors: np.ndarray) -> tuple[jax.Array, jax.Array]:
+def _with_gradient(x: Sorted, clusters: Clusters, neighbors: np.ndarray) -> tuple[jax.Array, jax.Array]:
     """The two mean distances of points that derivatives go through, once the neighbours are known."""
     everyone, n, length = x.present, len(x.present), len(x.rows)
     pairs = Pairs(np.concatenate([everyone, everyone]), np.concatenate([x.own[:n], neighbors]))
     places = np.concatenate([everyone, length + everyone])
-    sums = distance_sums_with_gradient(x, anchors, pairs, places, 2 * length)
-    sizes = np.bincount(x.own, np.asarray(x.mass), minlength=len(x.sizes) + 1).astype(x.rows.dtype)
-    sizes_of_neighbors = np.ones(length, sizes.dtype)
-    sizes_of_neighbors[:n] = sizes[neighbors]
-    return ratio(sums[:length], jnp.asarray(sizes[x.own] - 1)), sums[length:] / sizes_of_neighbors
+    sums = distance_sums_with_gradient(x, clusters.anchors, pairs, places, 2 * length)
+    weights = np.pad(
+        clusters.weights, (0, 1), constant_values=1
+    )  # the last for points of no cluster: they have no sums
+    of_neighbors = np.pad(weights[neighbors], (0, length - n), constant_values=1)
+    return ratio(sums[:length], jnp.asarray(weights[x.own] - 1)), sums[length:] / of_neighbors
 
 
 def _put_back(values: Array, nothing: float, order: np.ndarray, count: int) -> jax.Array:

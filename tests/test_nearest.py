@@ -112,13 +112,14 @@ KINDS = [
 ]
 
 
-def true_means(x, labels, k):
-    """[n, k], mean distances to the other members, in 64 bits from differences; infinite to the own cluster."""
+def true_means(x, labels, k, mass=None):
+    """Mean distances to the other members [n], and to other clusters [n, k], in 64 bits from differences."""
     d = oracles.distances(x.astype(float))
-    w = np.eye(k)[labels]
-    own = (d * (labels[:, None] == labels)).sum(1) / np.maximum(w.sum(0)[labels] - 1, 1)
+    one_hot = np.eye(k)[labels]
+    w = one_hot if mass is None else one_hot * mass[:, None]
+    own = (d @ w * one_hot).sum(1) / np.maximum(w.sum(0)[labels] - 1, 1)
     with np.errstate(invalid="ignore"):
-        return own, np.where((w == 0) & (w.sum(0) > 0), d @ w / w.sum(0), np.inf)
+        return own, np.where((one_hot == 0) & (w.sum(0) > 0), d @ w / w.sum(0), np.inf)
 
 
 @pytest.mark.parametrize("d", [1, 12])
@@ -166,9 +167,7 @@ def test_no_cluster_is_lost_that_can_be_the_nearest(seed, kind, weighted):
     left = nearest._left(points, clusters_of(points), np.arange(len(x), dtype=np.int32), len(x))
     kept = np.zeros((len(x), 9), bool)
     kept[left.points, left.clusters] = True
-    d, w = oracles.distances(rows.astype(float)), np.eye(9)[own] * mass[:, None]
-    with np.errstate(invalid="ignore"):
-        means = np.where((np.eye(9)[own] == 0) & (w.sum(0) > 0), d @ w / w.sum(0), np.inf)
+    _, means = true_means(rows, own, 9, mass)
     assert kept[np.arange(len(x)), means.argmin(1)].all()
     assert not kept[np.isinf(means)].any()
 

@@ -128,7 +128,8 @@ def _estimate(
     a = jnp.where(is_own, sums, 0).sum(0) / jnp.maximum(size - 1, 1)
     means = sums / jnp.where(p.sizes > 0, p.sizes, 1)[:, None]
     b = jnp.where(is_own | (p.sizes == 0)[:, None], jnp.inf, means).min(0)
-    s = jnp.where(compared(p).any(), values(a, b, compared(p)[points]), jnp.nan)
+    there = compared(p)
+    s = jnp.where(there.any(), values(a, b, there[points]), jnp.nan)
     variance = jnp.square(s[1:] - s[:-1]).sum() / (2 * count * (count - 1)) * jnp.maximum(1 - count / n, 0)
     return SilhouetteEstimate(s.mean(), safe_sqrt(variance), points, s)
 
