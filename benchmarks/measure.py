@@ -73,12 +73,15 @@ def machine() -> dict:
     told = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.split(":")[1].strip() for line in told if "model name" in line), platform.processor())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"device": f"{jax.default_backend()}, {model}, {cores} cores", "jax": jax.__version__}
+    kind = "" if jax.default_backend() == "cpu" else f"{jax.devices()[0].device_kind}, "
+    return {"device": f"{jax.default_backend()}, {kind}{model}, {cores} cores", "jax": jax.__version__}
 
 
 def write(name: str, rows: Sequence[dict]) -> None:
-    """Write the rows of one benchmark, and print them as a table."""
+    """Write the rows of one benchmark, and print them as a table; those of an accelerator beside those of a CPU."""
     RESULTS.mkdir(exist_ok=True)
+    backend = jax.default_backend()
+    name = name if backend == "cpu" else f"{name}.{backend}"
     (RESULTS / f"{name}.jsonl").write_text("".join(json.dumps({**row, **machine()}) + "\n" for row in rows))
     for row in rows:
         print("  ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in row.items()))

@@ -20,6 +20,8 @@ from clusterjax.distances import matmul
 # Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
 # to the root to the sums.
 TILE_ELEMENTS = 2**18
+# An accelerator is filled by tiles so many times as large; `benchmarks/tiles.py` measures it.
+LARGER = 64
 
 
 class Reduction(NamedTuple):
@@ -134,7 +136,8 @@ def over_pairs(
 
 def num_blocks(n: int, width: int = 1) -> int:
     """An odd number of blocks, so that each is as far ahead of as many others as behind as many."""
-    return -(-n // max(isqrt(TILE_ELEMENTS // max(width, 1)), 8)) // 2 * 2 + 1
+    elements = TILE_ELEMENTS * (1 if jax.default_backend() == "cpu" else LARGER)
+    return -(-n // max(isqrt(elements // max(width, 1)), 8)) // 2 * 2 + 1
 
 
 def looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:

@@ -262,7 +262,7 @@ def benchmarks() -> str:
         where = ("device", "jax")
         columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in where]
         head = [key.replace("_", " ") for key in columns]
-        place = f"`python -m benchmarks.{file.stem}` on {rows[0]['device']}, jax {rows[0]['jax']}:"
+        place = f"`python -m benchmarks.{file.stem.removesuffix('.gpu')}` on {rows[0]['device']}, jax {rows[0]['jax']}:"
         parts += [place, markdown(head, [[written(row.get(key)) for key in columns] for row in rows])]
     return "\n\n".join(parts) or "Not measured yet."
 

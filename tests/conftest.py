@@ -42,6 +42,8 @@ WORTH = 0.2
 
 def pytest_configure(config):
     """What one worker or child has compiled the others read, from a folder of this run, which its end removes."""
+    # two workers have two cores; threads of the oracles would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     if "XLA_FLAGS" not in os.environ:

@@ -315,11 +315,16 @@ tiles.TILE_ELEMENTS = 100
 x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 30, 12)), jnp.float32)
 labels = jnp.arange(30) % K
 mesh = Mesh(np.array(jax.devices()), ("batch",))
-for name, function in FUNCTIONS.items():
-    f = jax.vmap(jax.value_and_grad(partial(total(function), labels=labels)))
-    shared = jax.shard_map(f, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"))
-    for ours, alone in zip(jax.jit(shared)(x), jax.jit(f)(x)):
-        np.testing.assert_allclose(ours, alone, rtol=1e-3, atol=1e-5, err_msg=name)
+def all_of_them(x):  # one program: to compile one for each takes twice as long
+    of = {name: jax.value_and_grad(partial(total(function), labels=labels)) for name, function in FUNCTIONS.items()}
+    return {name: jax.vmap(f)(x) for name, f in of.items()}
+
+
+shared = jax.jit(jax.shard_map(all_of_them, mesh=mesh, in_specs=P("batch"), out_specs=P("batch")))(x)
+alone = jax.jit(all_of_them)(x)
+for name in FUNCTIONS:
+    for ours, theirs in zip(shared[name], alone[name], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5, err_msg=name)
 print(len(jax.devices()), "devices")
 """
 
@@ -327,7 +332,7 @@ print(len(jax.devices()), "devices")
 def test_shards_of_several_devices():
     environment = {
         **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
     }

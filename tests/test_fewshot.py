@@ -297,7 +297,8 @@ print(len(jax.devices()), "devices")
 
 
 def test_shards_of_several_devices():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     child = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
     assert child.stdout == "4 devices\n", child.stderr
 

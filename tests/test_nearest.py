@@ -46,6 +46,7 @@ def taking(module, *parameters):
         for name, test in found.items()
         if list(inspect.signature(test).parameters) == list(parameters)
         and not any(word in name for word in IN_ANY_TRACE)
+        and not any(mark.name == "slow" for mark in getattr(test, "pytestmark", ()))
     ]
 
 
