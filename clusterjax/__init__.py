@@ -38,7 +38,7 @@ without being written twice. Modules, each importing only from those before it:
     bounds        which clusters can be the nearest to a point
     nearest       the silhouette's two mean distances by those, where values are known: not all pairs
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified, soft, of a
-                  sample; Calinski-Harabasz, Davies-Bouldin, Dunn; and INDICES, which lists what there is
+                  sample; Calinski-Harabasz, Davies-Bouldin, Xie-Beni, Dunn; and INDICES, which lists what there is
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
     selection     how many: the gap statistic, rules, elbow, stability; every k in one sweep, and its votes
     losses        silhouette and its ratio form, prototypical, neighbourhood components
@@ -64,6 +64,7 @@ from clusterjax.indices import (
     silhouette_summary,
     simplified_silhouette_score,
     soft_silhouette_score,
+    xie_beni_index,
 )
 from clusterjax.selection import gap_statistic, max_se, suggest_k, sweep_k
 
@@ -93,4 +94,5 @@ __all__ = [
     "soft_silhouette_score",
     "suggest_k",
     "sweep_k",
+    "xie_beni_index",
 ]

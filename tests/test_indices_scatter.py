@@ -1,4 +1,4 @@
-"""Calinski-Harabasz and Davies-Bouldin: the corners; for values see tests/test_indices.py."""
+"""Calinski-Harabasz, Davies-Bouldin, Xie-Beni: the corners; for values see tests/test_indices.py."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from clusterjax import calinski_harabasz_score, davies_bouldin_score
+from clusterjax import calinski_harabasz_score, davies_bouldin_score, xie_beni_index
 
 
 def test_points_at_their_centroids():
@@ -59,3 +59,15 @@ def test_one_cluster_or_singletons_only(score):
         with pytest.raises(ValueError, match="at least 2 clusters, one of them of 2 points or more"):
             score(x, labels)
         assert np.isnan(jax.jit(lambda labels: score(x, labels, num_clusters=4))(np.array(labels)))
+
+
+def test_xie_beni_against_loops_and_at_its_corners():
+    x, labels = np.random.default_rng(0).normal(size=(20, 3)), np.array([0] * 9 + [2] * 8 + [4, 4, -1])
+    centroids = {k: x[labels == k].mean(0) for k in (0, 2, 4)}
+    within = np.mean([np.sum((x[i] - centroids[labels[i]]) ** 2) for i in range(19)])
+    nearest = min(np.sum((centroids[a] - centroids[b]) ** 2) for a in centroids for b in centroids if a != b)
+    np.testing.assert_allclose(xie_beni_index(x, labels), within / nearest, rtol=1e-5)
+    square = np.array([[1.0, 1], [-1, -1], [1, -1], [-1, 1]])
+    assert xie_beni_index(square, np.array([0, 0, 1, 1])) == np.inf
+    assert xie_beni_index(square[[0, 0, 1]], np.array([0, 0, 1])) == 0
+    assert xie_beni_index(0 * square, np.array([0, 0, 1, 1])) == 0

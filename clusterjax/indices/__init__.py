@@ -17,7 +17,7 @@ from clusterjax.indices.estimate import (
     silhouette_cost,
     silhouette_estimate,
 )
-from clusterjax.indices.scatter import calinski_harabasz_score, davies_bouldin_score
+from clusterjax.indices.scatter import calinski_harabasz_score, davies_bouldin_score, xie_beni_index
 from clusterjax.indices.silhouette import (
     SilhouetteSummary,
     silhouette_samples,
@@ -101,6 +101,17 @@ _ALL = (
         equals=("sklearn:davies_bouldin_score", "clusterCrit:Davies_Bouldin"),
     ),
     Index(
+        name="xie_beni",
+        function=xie_beni_index,
+        higher_is_better=False,
+        range=(0.0, float("inf")),
+        rule="smallest",
+        cost="n d + k^2 d",
+        differentiable=True,
+        reference="Xie and Beni (1991)",
+        equals=(),  # clusterCrit measures between points and not between centroids
+    ),
+    Index(
         name="dunn",
         function=dunn_index,
         higher_is_better=True,
@@ -131,4 +142,5 @@ __all__ = [
     "silhouette_summary",
     "simplified_silhouette_score",
     "soft_silhouette_score",
+    "xie_beni_index",
 ]

@@ -75,13 +75,50 @@ def davies_bouldin_score(p: Partition, **_: Unpack[Weighted]) -> Scalar:
     p = scaled(p)[0]
     c, squared = _around_centroids(p)
     spread = ratio(safe_sqrt(squared) @ p.w, p.sizes)
-    # from the differences, a row at a time: a third centroid far away takes no digits
-    apart = jax.lax.map(lambda one: safe_sqrt(jnp.square(c - one[None, :]).sum(1)), c)
-    present = p.sizes > 0
-    compared = present[:, None] & present[None, :] & ~jnp.eye(len(c), dtype=bool)
-    likeness = ratio(spread[:, None] + spread[None, :], apart)
+    apart, compared = _between_centroids(p, c)
+    likeness = ratio(spread[:, None] + spread[None, :], safe_sqrt(apart))
     most = -row_minimum(jnp.where(compared, -likeness, 0))
-    return jnp.where(is_comparable(p), ratio(most.sum(), present.sum(dtype=most.dtype)), jnp.nan)
+    return jnp.where(is_comparable(p), ratio(most.sum(), (p.sizes > 0).sum(dtype=most.dtype)), jnp.nan)
+
+
+@public(needs=comparable, points_for="scatter is around means of points")
+def xie_beni_index(p: Partition, **_: Unpack[Weighted]) -> Scalar:
+    """Xie-Beni index: mean squared distance to the own centroid, over the smallest one between two centroids.
+
+    `(1/n) sum_i |x_i - c_own(i)|^2 / min over k != l of |c_k - c_l|^2`, n the points, or their weights.
+
+    Returns:
+        A scalar >= 0, smaller is better. 0 where every point is at its centroid; infinite where two clusters have one
+        centroid. NaN when traced labels turn out to have fewer than 2 clusters, none of 2 points, or to be out of
+        range. NaN in, NaN out. Its gradient goes through the two nearest centroids only.
+
+    Raises:
+        ValueError: fewer than 2 clusters or only singletons; negative weights.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[0.0], [1.0], [4.0], [6.0]])
+        >>> round(float(xie_beni_index(x, jnp.array([0, 0, 1, 1]))), 4)
+        0.0309
+
+    Source: Xie and Beni, A validity measure for fuzzy clustering (1991), of memberships of 0 and 1. clusterCrit divides
+    by the smallest squared distance between *points* of two clusters.
+    """
+    p = scaled(p)[0]
+    c, squared = _around_centroids(p)
+    apart, compared = _between_centroids(p, c)
+    within = ratio((p.w.sum(1) * squared).sum(), p.sizes.sum())
+    nearest = row_minimum(jnp.where(compared, apart, jnp.inf).reshape(-1))
+    value = jnp.where(nearest == 0, jnp.where(within == 0, 0, jnp.inf), ratio(within, nearest))
+    return jnp.where(is_comparable(p), value, jnp.nan)
+
+
+def _between_centroids(p: Partition, c: Centroids) -> tuple[jax.Array, jax.Array]:
+    """Squared distances [k, k] between the centroids, and which of them are of two clusters that have members."""
+    # from the differences, a row at a time: a third centroid far away takes no digits
+    apart = jax.lax.map(lambda one: jnp.square(c - one[None, :]).sum(1), c)
+    present = p.sizes > 0
+    return apart, present[:, None] & present[None, :] & ~jnp.eye(len(c), dtype=bool)
 
 
 def _around_centroids(p: Partition) -> tuple[Centroids, Scores]:
