@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 Array: TypeAlias = jax.Array | np.ndarray
 Metric: TypeAlias = str | Callable[..., jax.Array]
 Average: TypeAlias = Literal["micro", "macro"]
+Mining: TypeAlias = Literal["all", "hard", "semihard"]
 
 
 class Within(NamedTuple):
@@ -38,6 +39,7 @@ class Within(NamedTuple):
 
 
 Positive: TypeAlias = Annotated[float | jax.Array, Within(0, closed=False)]
+NonNegative: TypeAlias = Annotated[float | jax.Array, Within(0)]
 Count: TypeAlias = Annotated[int, Within(1, whole=True)]
 MeanSilhouette: TypeAlias = Annotated[float | jax.Array, Within(-1, 1)]
 
