@@ -88,7 +88,7 @@ def contrastive_loss(
     partners, rivals = partners_and_rivals(p)
 
     def mean_not_zero(terms: jax.Array) -> jax.Array:
-        return terms.sum() / jnp.maximum((terms != 0).sum(dtype=terms.dtype), 1)  # NaN is not 0, and stays
+        return terms.sum() / jnp.maximum((terms > 0).sum(dtype=terms.dtype), 1)  # a ratio would hide a NaN
 
     too_far = mean_not_zero(jnp.where(partners, jax.nn.relu(distances - pos_margin), 0))
     return too_far + mean_not_zero(jnp.where(rivals, jax.nn.relu(neg_margin - distances), 0))
