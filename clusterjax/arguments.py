@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.distances import is_traced, precomputed, whitened_euclidean
-from clusterjax.typing import Array, Labels, Mask, Within
+from clusterjax.typing import Array, Labels, Mask, VectorOfEach, Within
 
 # An [n, k] array of so many numbers, most of them of clusters without members, is a mistake and not a wish.
 TOO_MANY = 2**28
@@ -170,6 +170,29 @@ def as_sample_weights(weights: ArrayLike, num_points: int) -> Array:
     if not is_traced(weights) and (np.asarray(weights) < 0).any():
         raise ValueError("weights must be at least 0")
     return weights
+
+
+def as_proxies(
+    proxies: ArrayLike, annotation: Any, x: ArrayLike, num_clusters: SupportsIndex | None
+) -> tuple[Array, SupportsIndex]:
+    """The vectors of the classes, and how many classes there are.
+
+    Raises:
+        TypeError: they are no real numbers.
+        ValueError: they have other axes than their annotation says, other features than the points, or are not as many
+            as the clusters.
+    """
+    proxies = as_array(proxies, "proxies")
+    (axes,) = (found.axes for found in get_args(annotation) if isinstance(found, VectorOfEach))
+    if proxies.ndim != len(axes) or 0 in proxies.shape:
+        raise ValueError(f"proxies must be of the shape [{', '.join(axes)}], a row a class, not {proxies.shape}")
+    if np.ndim(x) == 2 and np.shape(x)[1] != proxies.shape[-1]:
+        raise ValueError(
+            f"proxies must have as many features as the embeddings: they have {proxies.shape[-1]} and {np.shape(x)[1]}"
+        )
+    if num_clusters is not None and as_count(num_clusters, "num_clusters") != len(proxies):
+        raise ValueError(f"num_clusters={num_clusters}, but there are proxies of {len(proxies)} classes: leave it out")
+    return proxies, len(proxies)
 
 
 def cluster_sizes(labels: Labels, where: Mask | None, weights: Array | None = None) -> np.ndarray | None:

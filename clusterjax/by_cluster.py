@@ -27,7 +27,7 @@ from clusterjax.distances import (
     whitened_euclidean,
     with_gradient,
 )
-from clusterjax.partition import Partition, anchored, centred, centroids, clean, squared_to_centroids
+from clusterjax.partition import Partition, anchored, centred, centroids, clean, scaled, squared_to_centroids
 from clusterjax.tiles import LARGEST, SMALLEST, SUM, Points, Reduction, apart, looked_up, num_blocks, over_pairs
 from clusterjax.typing import Members, Sums, Weights
 
@@ -114,14 +114,14 @@ def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | Non
 
 def distances_within(p: Partition) -> jax.Array:
     """Distances [n, n] between the points of a partition, all at once, with the care of `distance_sums`."""
-    p = clean(p)
+    p, unit = scaled(p)
     if p.metric.func is whitened_euclidean:
         p = _whitened(p)
     if p.metric.func not in (euclidean, squared_euclidean) or p.x.shape[1] <= FEW or p.own is None:
-        return pairwise_distances(p.x, metric=p.metric)
+        return unit * pairwise_distances(p.x, metric=p.metric)
     points, table = _anchored(p._replace(x=centred(p.x, p.w)))
     squared = apart(_squared(points, points, *looked_up(table, points)))
-    return squared if p.metric.func is squared_euclidean else safe_sqrt(squared)
+    return unit * (squared if p.metric.func is squared_euclidean else safe_sqrt(squared))
 
 
 def _whitened(p: Partition) -> Partition:

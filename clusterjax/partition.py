@@ -123,6 +123,18 @@ def _takes_part(labels: Labels, where: Mask | None) -> jax.Array:
     return inside if where is None else inside & where
 
 
+def partners_and_rivals(p: Partition) -> tuple[jax.Array, jax.Array]:
+    """Which ordered pairs [n, n] are of one cluster, and which of two, among the points that take part.
+
+    A point is neither to itself.
+    """
+    own = p.own
+    assert own is not None  # of soft weights nobody asks it
+    present = own < p.w.shape[1]
+    both, same = present[:, None] & present[None, :], own[:, None] == own[None, :]
+    return both & same & ~jnp.eye(len(own), dtype=bool), both & ~same
+
+
 def present_mean(x: Array, w: Weights) -> jax.Array:
     """Mean of the rows that take part, which the others cannot spoil: [1, d]. Of equal rows it is that row exactly."""
     present = (w != 0).any(1, keepdims=True)

@@ -11,6 +11,7 @@ makes `silhouette_score(x, labels, *, num_clusters=None, where=None, metric="euc
 `Clustered`, `Measured`, `Weighted` or `Common` says which of the common arguments there are; a type checker sees them
 through `Unpack`, and `help`, the docs pages and `inspect.signature` the whole. Options are checked by their
 annotations: a `Literal` or bounds. An option whose default is a string or an integer is static, the others are traced.
+An option `proxies` holds a vector a class, and says how many classes there are.
 """
 
 from __future__ import annotations
@@ -20,13 +21,21 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_data, as_labels, as_sample_weights, check_diagonal, check_option, cluster_sizes
+from clusterjax.arguments import (
+    as_data,
+    as_labels,
+    as_proxies,
+    as_sample_weights,
+    check_diagonal,
+    check_option,
+    cluster_sizes,
+)
 from clusterjax.distances import precomputed, resolve
 from clusterjax.partition import Nearest, Partition, partition
 
@@ -43,8 +52,11 @@ ARGUMENTS = {
     "where": "[n], False takes no part, whatever the row holds.",
     "metric": "as in `pairwise_distances`; symmetric.",
     "metric of points": 'as in `pairwise_distances`, but not "precomputed".',
+    "proxies": "{axes}, vectors of the classes, which are learned as the embedding is: gradients reach them. That of "
+    "an id without members is a rival still. They are computed in the embeddings' kind of number.",
     "weights": "[n], at least 0: each point counts as if it stood there so many times. Left out, each counts once.",
 }
+AS_MANY_AS_PROXIES = "static; may be left out, since it is the number of proxies."
 VALUE_ERROR = "a label not below `num_clusters`, traced labels without it, shapes that do not fit"
 TYPE_ERROR = "labels that are not integers, a mask that is not boolean."
 
@@ -106,6 +118,10 @@ def public(
             resolved = resolve(named["metric"])
             if points_for and resolved.func is precomputed:
                 raise ValueError(f"{points_for}: metric cannot be 'precomputed'")
+            if "proxies" in given:
+                given["proxies"], named["num_clusters"] = as_proxies(
+                    given["proxies"], hints["proxies"], x, named["num_clusters"]
+                )
             labels, where, k = as_labels(labels, named["where"], named["num_clusters"])
             x = as_data(x, len(labels), resolved)
             if resolved.func is precomputed:
@@ -122,7 +138,7 @@ def public(
         del vars(function)["__wrapped__"]  # the documentation would be that of the kernel
         vars(function)["__signature__"] = signature
         function.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
-        function.__doc__ = _docstring(kernel, first, common, points_for)
+        function.__doc__ = _docstring(kernel, first, common, points_for, hints.get("proxies"))
         return function  # type: ignore[return-value]
 
     return make
@@ -141,7 +157,7 @@ def _signature(kernel, first, family, defaults, common, options) -> inspect.Sign
     return inspect.Signature(parameters, return_annotation=inspect.signature(kernel).return_annotation)
 
 
-def _docstring(kernel: Callable, first: str, common: list[str], points_for: str | None) -> str:
+def _docstring(kernel: Callable, first: str, common: list[str], points_for: str | None, proxies: Any) -> str:
     """The kernel's, with the arguments and errors that all functions share."""
     parts = re.split(r"^(Args|Returns|Raises|Examples|Source):", inspect.getdoc(kernel) or "", flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -156,6 +172,10 @@ def _docstring(kernel: Callable, first: str, common: list[str], points_for: str 
         shared["metric"] = ARGUMENTS["metric of points"]
     raised = _entries(sections.get("Raises", ""))
     value_errors = [VALUE_ERROR]
+    if proxies is not None:
+        axes = f"[{', '.join(proxies.__metadata__[0].axes)}]"
+        shared |= {"num_clusters": AS_MANY_AS_PROXIES, "proxies": ARGUMENTS["proxies"].format(axes=axes)}
+        value_errors = ["a label without a proxy, a `num_clusters` that is not their number, shapes that do not fit"]
     if "metric" in common:
         value_errors.append("an unknown metric" if distances else "an unknown or precomputed metric")
     if distances:

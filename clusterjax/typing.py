@@ -7,6 +7,7 @@ whole package.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, TypedDict
 
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike
 Array: TypeAlias = jax.Array | np.ndarray
 Metric: TypeAlias = str | Callable[..., jax.Array]
 Average: TypeAlias = Literal["micro", "macro"]
+Mining: TypeAlias = Literal["all", "hard", "semihard"]
 
 
 class Within(NamedTuple):
@@ -37,9 +39,20 @@ class Within(NamedTuple):
         return f"at least {self.low}" if self.closed else "positive" if self.low == 0 else f"above {self.low}"
 
 
+class VectorOfEach(NamedTuple):
+    """How the axes of an array of class vectors are named; stands in the annotation of `proxies`."""
+
+    axes: tuple[str, ...]
+
+
 Positive: TypeAlias = Annotated[float | jax.Array, Within(0, closed=False)]
+NonNegative: TypeAlias = Annotated[float | jax.Array, Within(0)]
 Count: TypeAlias = Annotated[int, Within(1, whole=True)]
 MeanSilhouette: TypeAlias = Annotated[float | jax.Array, Within(-1, 1)]
+Share: TypeAlias = Annotated[float | jax.Array, Within(0, 1)]
+Angle: TypeAlias = Annotated[float | jax.Array, Within(0, math.pi)]
+Proxies: TypeAlias = Annotated[ArrayLike, VectorOfEach(("k", "d"))]
+SeveralProxies: TypeAlias = Annotated[ArrayLike, VectorOfEach(("k", "m", "d"))]
 
 if TYPE_CHECKING:
     Points: TypeAlias = Array

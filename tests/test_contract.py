@@ -51,8 +51,18 @@ OTHERS = {
     "clusterjax.losses.combined_loss": "makes a loss of losses; tests/test_losses_any_index.py",
     "clusterjax.soft_silhouette_score": "takes weights for labels; tests/test_silhouette.py",
 }
+
+
+def proxies_for(function, features=D):
+    """The class vectors, where a function takes some: K rows, or K by two of them."""
+    if "proxies" not in inspect.signature(function).parameters:
+        return {}
+    several = (2,) if function is losses.soft_triple_loss else ()
+    return {"proxies": np.random.default_rng(9).normal(size=(K, *several, features)).astype(np.float32)}
+
+
 FUNCTIONS = {
-    name: partial(function, num_clusters=K)
+    name: partial(function, num_clusters=K, **proxies_for(function))
     for name, function in PUBLIC.items()
     if list(inspect.signature(function).parameters)[1:2] == ["labels"]
 }
@@ -61,6 +71,10 @@ FUNCTIONS |= {
     for name in clusterjax.INDICES
 }
 every = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+COUNTED = {name: function for name, function in FUNCTIONS.items() if "proxies" not in function.keywords}
+every_counted = pytest.mark.parametrize("function", COUNTED.values(), ids=COUNTED.keys())
+BY_PROXIES = {name: function for name, function in FUNCTIONS.items() if name not in COUNTED}
+by_proxies = pytest.mark.parametrize("function", BY_PROXIES.values(), ids=BY_PROXIES.keys())
 
 
 def same(ours, theirs, tolerance=1e-5):
@@ -150,7 +164,8 @@ def test_masked_rows_have_zero_gradient_and_spoil_none(function):
 def test_names_of_clusters_do_not_matter(function):
     x, labels = data()
     swapped = np.array([2, 0, 1], np.int32)[labels]
-    ours, theirs = (function(x, given) for given in (labels, swapped))
+    renamed = {name: vectors[np.array([1, 2, 0])] for name, vectors in proxies_for(function.func).items()}
+    ours, theirs = function(x, labels), function(x, swapped, **renamed)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         if np.shape(a) == (K,):
             np.testing.assert_allclose(np.asarray(a), np.asarray(b)[[2, 0, 1]], rtol=1e-5, atol=1e-6)
@@ -160,7 +175,7 @@ def test_names_of_clusters_do_not_matter(function):
             np.testing.assert_array_equal(np.array([2, 0, 1])[np.asarray(a)], b)
 
 
-@every
+@every_counted
 def test_empty_clusters_are_skipped(function):
     x, labels = data()
     for a, b in zip(
@@ -169,12 +184,33 @@ def test_empty_clusters_are_skipped(function):
         np.testing.assert_allclose(np.asarray(a)[:K] if np.shape(a) == (K + 2,) else a, b, rtol=1e-5, atol=1e-6)
 
 
-@every
+@every_counted
 def test_the_number_of_clusters_is_found_when_labels_are_known_and_asked_for_when_not(function):
     x, labels = data()
     same(function.func(x, labels), function(x, labels))
     with pytest.raises(ValueError, match="num_clusters="):
         jax.jit(function.func)(x, labels)
+
+
+@by_proxies
+def test_proxies_are_as_many_as_clusters_and_rivals_without_members(function):
+    x, labels = data()
+    vectors = function.keywords["proxies"]
+    same(jax.jit(partial(function.func, proxies=vectors))(x, labels), function(x, labels))
+    with pytest.raises(ValueError, match="there are proxies of 3 classes"):
+        function(x, labels, num_clusters=K + 1)
+    with pytest.raises(ValueError, match=r"proxies must be of the shape \[k, "):
+        function(x, labels, proxies=vectors[0])
+    with pytest.raises(ValueError, match="as many features as the embeddings: they have 2 and 3"):
+        function(x, labels, proxies=vectors[..., :2])
+    with pytest.raises(ValueError, match="label 2 is out of range"):
+        function.func(x, labels, proxies=vectors[:2])
+    of_proxies = jax.grad(lambda vectors: function(x[labels < 2], labels[labels < 2], proxies=vectors))(vectors)
+    assert np.isfinite(of_proxies).all()
+    assert np.abs(of_proxies[2]).max() > 0  # a rival, though it has no members
+    assert np.isnan(
+        function(x, labels, proxies=np.where(np.arange(vectors.size) == 0, np.nan, 1).reshape(vectors.shape))
+    )
 
 
 @every
@@ -315,15 +351,15 @@ SHARDED = """
 import inspect, jax, jax.numpy as jnp, numpy as np
 from functools import partial
 from jax.sharding import Mesh, PartitionSpec as P
-from test_contract import FUNCTIONS, K, total
+from test_contract import FUNCTIONS, K, proxies_for, total
 from clusterjax import tiles
 tiles.TILE_ELEMENTS = 100
 x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 30, 12)), jnp.float32)
 labels = jnp.arange(30) % K
 mesh = Mesh(np.array(jax.devices()), ("batch",))
 def all_of_them(x):  # one program: to compile one for each takes twice as long
-    of = {name: jax.value_and_grad(partial(total(function), labels=labels)) for name, function in FUNCTIONS.items()}
-    return {name: jax.vmap(f)(x) for name, f in of.items()}
+    of = {n: partial(total(f), labels=labels, **proxies_for(f.func, 12)) for n, f in FUNCTIONS.items()}
+    return {name: jax.vmap(jax.value_and_grad(f))(x) for name, f in of.items()}
 
 
 shared = jax.jit(jax.shard_map(all_of_them, mesh=mesh, in_specs=P("batch"), out_specs=P("batch")))(x)

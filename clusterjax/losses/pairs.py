@@ -1,4 +1,4 @@
-"""Losses on the pairs of a batch: every point compares every other one."""
+"""Losses on the distances of all pairs of a batch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from clusterjax.by_cluster import distances_within
 from clusterjax.distances import ratio
-from clusterjax.partition import Partition
+from clusterjax.partition import Partition, partners_and_rivals
 from clusterjax.public import public
-from clusterjax.typing import Measured, Positive, Scalar
+from clusterjax.typing import Measured, NonNegative, Positive, Scalar
 
 
 @public(first="embeddings", metric="squared_euclidean")
@@ -44,13 +44,57 @@ def nca_loss(p: Partition, *, temperature: Positive = 1.0, **_: Unpack[Measured]
     episodes, prototypical networks, and few-shot learning (2021).
     """
     similarity = -distances_within(p) / jnp.asarray(temperature, p.x.dtype)
-    present = p.w.sum(1) > 0
-    others = present[:, None] & present[None, :] & ~jnp.eye(len(p.x), dtype=bool)
-    labels = p.w.argmax(1)
-    partners = others & (labels[:, None] == labels[None, :])
-    # the lowest float and not -inf: a point without others then has a finite value, and no gradient
-    far = jnp.finfo(p.x.dtype).min
-    to_others = jax.nn.logsumexp(jnp.where(others, similarity, far), axis=1)
-    to_partners = jax.nn.logsumexp(jnp.where(partners, similarity, far), axis=1)
+    partners, rivals = partners_and_rivals(p)
+    losses = masked_logsumexp(similarity, partners | rivals) - masked_logsumexp(similarity, partners)
     paired = partners.any(1)
-    return ratio(jnp.where(paired, to_others - to_partners, 0).sum(), paired.sum(dtype=p.x.dtype))
+    return ratio(jnp.where(paired, losses, 0).sum(), paired.sum(dtype=p.x.dtype))
+
+
+@public(first="embeddings")
+def contrastive_loss(
+    p: Partition, *, pos_margin: NonNegative = 0.0, neg_margin: NonNegative = 1.0, **_: Unpack[Measured]
+) -> Scalar:
+    """Contrastive loss: partners no farther apart than one margin, rivals no nearer than another.
+
+    `mean over partners of max(0, d(i, j) - pos_margin) + mean over rivals of max(0, neg_margin - d(i, j))`
+
+    Partners are pairs of one class, rivals of two. Each mean is over the pairs that are not 0, so that it does not fade
+    as most pairs come to satisfy their margin.
+
+    Args:
+        pos_margin: in units of the distance, how far apart partners may be.
+        neg_margin: in units of the distance, how far apart rivals should be: embeddings of unit length go with 1, the
+            scale of others has to be learned.
+
+    Returns:
+        A scalar >= 0. Without partners, or without rivals, that mean is 0; without pairs all is, with zero gradient.
+        Duplicates are at distance 0 with zero gradient, rivals too: what coincides is not pushed apart. NaN in, NaN
+        out.
+
+    Raises:
+        ValueError: a negative margin.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[0.0], [0.5], [0.75]])
+        >>> float(contrastive_loss(x, jnp.array([0, 0, 1])))  # 0.5 + (0.25 + 0.75) / 2
+        1.0
+
+    Source: Hadsell, Chopra, LeCun, Dimensionality reduction by learning an invariant mapping (2006), without its
+    squares; margins and means as pytorch-metric-learning's ContrastiveLoss has them, for unnormalised embeddings.
+    """
+    distances = distances_within(p)
+    pos_margin, neg_margin = (jnp.asarray(margin, distances.dtype) for margin in (pos_margin, neg_margin))
+    partners, rivals = partners_and_rivals(p)
+
+    def mean_not_zero(terms: jax.Array) -> jax.Array:
+        return terms.sum() / jnp.maximum((terms > 0).sum(dtype=terms.dtype), 1)  # a ratio would hide a NaN
+
+    too_far = mean_not_zero(jnp.where(partners, jax.nn.relu(distances - pos_margin), 0))
+    return too_far + mean_not_zero(jnp.where(rivals, jax.nn.relu(neg_margin - distances), 0))
+
+
+def masked_logsumexp(values: jax.Array, mask: jax.Array, axis: int = 1) -> jax.Array:
+    """Log of the sum of the exponentials where the mask is set; the lowest float, without a gradient, where none is."""
+    # not -inf, whose gradient is NaN
+    return jax.nn.logsumexp(jnp.where(mask, values, jnp.finfo(values.dtype).min), axis=axis)
