@@ -47,6 +47,7 @@ OTHERS = {
     "clusterjax.suggest_k": "takes a sweep; tests/test_selection_votes.py",
     "clusterjax.silhouette_estimate": "takes a key; tests/test_indices_estimate.py",
     "clusterjax.silhouette_cost": "takes numbers; tests/test_indices_estimate.py",
+    "clusterjax.losses.pairs_with_gradient": "takes a loss; tests/test_losses_counting.py",
     "clusterjax.soft_silhouette_score": "takes weights for labels; tests/test_silhouette.py",
 }
 

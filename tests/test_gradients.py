@@ -18,7 +18,9 @@ from experiments import encoders
 
 CLASSES, DRAWINGS = 6, 4
 # the first has a gradient that is not that of its value; those of proxies have no choices to make from their rounding
-OTHERS = {"circle_loss"} | {n for n in losses.__all__ if "proxies" in inspect.signature(getattr(losses, n)).parameters}
+OTHERS = {"circle_loss", "pairs_with_gradient"} | {
+    n for n in losses.__all__ if "proxies" in inspect.signature(getattr(losses, n)).parameters
+}
 LOSSES = {
     **{name: getattr(losses, name) for name in losses.__all__ if name not in OTHERS},
     "hard triplets": lambda *a, **k: losses.triplet_loss(*a, **k, mining="hard"),
