@@ -68,9 +68,8 @@ FUNCTIONS = {
 every = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
 COUNTED = {name: function for name, function in FUNCTIONS.items() if "proxies" not in function.keywords}
 every_counted = pytest.mark.parametrize("function", COUNTED.values(), ids=COUNTED.keys())
-by_proxies = pytest.mark.parametrize(
-    "function", [FUNCTIONS[name] for name in FUNCTIONS if name not in COUNTED], ids=FUNCTIONS.keys() - COUNTED.keys()
-)
+OF_PROXIES = {name: function for name, function in FUNCTIONS.items() if name not in COUNTED}
+by_proxies = pytest.mark.parametrize("function", OF_PROXIES.values(), ids=OF_PROXIES.keys())
 
 
 def same(ours, theirs, tolerance=1e-5):
