@@ -17,8 +17,8 @@ from clusterjax import losses
 from experiments import encoders
 
 CLASSES, DRAWINGS = 6, 4
-# these make losses, or have a gradient that is not that of the value; class vectors leave no choices to rounding
-OTHERS = {"validity_loss", "combined_loss", "circle_loss"} | {
+# these make losses or take one, its gradient is not that of its value; class vectors leave no choices to rounding
+OTHERS = {"validity_loss", "combined_loss", "pairs_with_gradient", "circle_loss"} | {
     name for name in losses.__all__ if "proxies" in inspect.signature(getattr(losses, name)).parameters
 }
 LOSSES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusterjax.losses.any_index import combined_loss, dunn_loss, validity_loss
 from clusterjax.losses.attraction import cosine_corel_loss, gaussian_corel_loss, proxy_anchor_loss
+from clusterjax.losses.counting import pairs_with_gradient
 from clusterjax.losses.episodic import prototypical_loss
 from clusterjax.losses.pairs import contrastive_loss, nca_loss
 from clusterjax.losses.proxies import (
@@ -34,6 +35,7 @@ __all__ = [
     "nca_loss",
     "normalized_softmax_loss",
     "ntxent_loss",
+    "pairs_with_gradient",
     "prototypical_loss",
     "proxy_anchor_loss",
     "proxy_nca_loss",
