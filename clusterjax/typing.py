@@ -38,6 +38,7 @@ class Within(NamedTuple):
 
 
 Positive: TypeAlias = Annotated[float | jax.Array, Within(0, closed=False)]
+NonNegative: TypeAlias = Annotated[float | jax.Array, Within(0)]
 Count: TypeAlias = Annotated[int, Within(1, whole=True)]
 MeanSilhouette: TypeAlias = Annotated[float | jax.Array, Within(-1, 1)]
 
@@ -98,3 +99,11 @@ class Weighted(Clustered, total=False):
 
 class Common(Measured, Weighted, total=False):
     """All of them."""
+
+
+class Compared(TypedDict, total=False):
+    """The arguments that every function of two labelings has."""
+
+    num_classes: int | None
+    num_clusters: int | None
+    where: Mask | None
