@@ -179,7 +179,9 @@ def test_averages_and_small_clusters_against_scikit_learn(sizes, average):
         a, b = (rng.integers(k, size=60) for k in sizes)
         for name in ("normalized_mutual_info_score", "adjusted_mutual_info_score"):
             ours = getattr(agreement, name)(a, b, num_classes=50, num_clusters=50, average=average)
-            np.testing.assert_allclose(ours, PEERS[name](a, b, average_method=average), rtol=1e-5, atol=1e-6)
+            # of clusters this small the mean of the entropies is little more than what chance gives: a rounding of
+            # either is several of their difference
+            np.testing.assert_allclose(ours, PEERS[name](a, b, average_method=average), rtol=1e-5, atol=3e-6)
 
 
 @pytest.mark.usefixtures("x64")

@@ -115,7 +115,7 @@ def best_matching(gains: jax.Array) -> jax.Array:
     def enter(i: jax.Array, state):
         rows, columns, row_of = state
         row_of = row_of.at[k].set(i)
-        nobody = jnp.full(k + 1, far), jnp.full(k + 1, k, jnp.int32), jnp.zeros(k + 1, bool)
+        nobody = jnp.full(k + 1, far, jnp.int32), jnp.full(k + 1, k, jnp.int32), jnp.zeros(k + 1, bool)
 
         def look(path):
             rows, columns, j, (distance, before, seen) = path
