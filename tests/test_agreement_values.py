@@ -222,6 +222,25 @@ def test_long_integers():
     assert as_float(back, np.dtype(np.float32)) == -np.float32(b[0])
 
 
+def test_no_points_agree():
+    values = {
+        name: getattr(agreement, name)([], [])
+        for name in agreement.__all__
+        if name.endswith("score") and name != "pair_score"
+    }
+    zero = {"fowlkes_mallows_score", "mutual_info_score"}
+    assert {name for name, value in values.items() if name not in zero and not np.all(np.array(value) == 1)} == set()
+    assert (
+        values["fowlkes_mallows_score"]
+        == values["mutual_info_score"]
+        == 0
+        == agreement.variation_of_information([], [])
+    )
+    assert agreement.clustering_accuracy([], []) == 1
+    for kind in ("hubert", "phi", "mcnemar"):
+        assert np.isnan(agreement.pair_score([], [], kind=kind))
+
+
 def test_one_place_counts_a_table():
     cells = np.array([[1, 2], [0, 3]], np.int32)
     t = table(jnp.asarray(cells))

@@ -6,6 +6,7 @@ from typing import NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from clusterjax.agreement.contingency import Table
 from clusterjax.agreement.measure import measure
@@ -64,9 +65,9 @@ def clustering_accuracy(t: Table, **_: Unpack[Compared]) -> Scalar:
     Source: Kuhn, The Hungarian method for the assignment problem (1955); as a score, Xie, Girshick and Farhadi,
     Unsupervised deep embedding for clustering analysis (2016).
     """
-    cells = t.cells if t.cells.shape[0] <= t.cells.shape[1] else t.cells.T
-    matched = cells[jnp.arange(len(cells), dtype=jnp.int32), best_matching(cells)]
-    return _of_all(t, matched.sum(dtype=jnp.int32))
+    matched = matched_classes(t.cells)
+    shared = t.cells[matched, jnp.arange(len(matched), dtype=jnp.int32)]
+    return _of_all(t, jnp.where(matched < 0, 0, shared).sum(dtype=jnp.int32))
 
 
 @measure
@@ -99,6 +100,19 @@ def bcubed_score(t: Table, *, beta: NonNegative = 1.0, **_: Unpack[Compared]) ->
         jnp.where(t.n > 0, (cells / n * ratio(cells, sizes)).sum(), 1) for sizes in (clusters, classes)
     )
     return BCubed(precision, recall, (1 + weight) * precision * recall / (weight * precision + recall))
+
+
+@jax.jit
+def matched_classes(cells: jax.Array | np.ndarray) -> jax.Array:
+    """For each cluster [k] the class that the best matching of a table [r, k] gives it; -1 where they share none."""
+    cells = jnp.asarray(cells)
+    r, k = cells.shape
+    if r > k:
+        matched = best_matching(cells.T)
+    else:
+        matched = jnp.full(k, -1, jnp.int32).at[best_matching(cells)].set(jnp.arange(r, dtype=jnp.int32))
+    shared = cells[matched, jnp.arange(k, dtype=jnp.int32)]
+    return jnp.where(shared > 0, matched, -1)
 
 
 def best_matching(gains: jax.Array) -> jax.Array:
