@@ -1,11 +1,12 @@
 """Cluster validity as pure JAX functions: measure it, choose k by it, train on it, judge unseen classes with it.
 
-    from clusterjax import silhouette_score, suggest_k, sweep_k, losses, fewshot
+    from clusterjax import adjusted_rand_score, silhouette_score, suggest_k, sweep_k, losses, fewshot
 
     silhouette_score(x, labels)                                     # how good are these clusters?
     suggest_k(sweep_k(key, x, ks=range(2, 21)))                     # how many are there?
     jax.grad(losses.silhouette_loss)(x, labels, num_clusters=10)    # train an embedding on that
     fewshot.evaluate(key, x, labels, way=20, shot=1)                # how well does it know new classes?
+    adjusted_rand_score(classes, labels)                            # how well does it match known ones?
 
 Every function is `f(x, labels, *, num_clusters=None, where=None, metric="euclidean", ...)`:
 
@@ -37,6 +38,7 @@ without being written twice. Modules, each importing only from those before it:
     some_pairs    distances between points and the members of some clusters
     bounds        which clusters can be the nearest to a point
     nearest       the silhouette's two mean distances by those, where values are known: not all pairs
+    agreement     how well does it match known classes: pairs, information, matching
     indices       how good is this clustering: the silhouette by point, by cluster, over all; simplified, soft, of a
                   sample; Calinski-Harabasz, Davies-Bouldin, Xie-Beni, Dunn; and INDICES, which lists what there is
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
@@ -47,7 +49,22 @@ without being written twice. Modules, each importing only from those before it:
 
 from __future__ import annotations
 
-from clusterjax import clustering, distances, fewshot, losses, selection
+from clusterjax import agreement, clustering, distances, fewshot, losses, selection
+from clusterjax.agreement import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    clustering_accuracy,
+    completeness_score,
+    fowlkes_mallows_score,
+    homogeneity_completeness_v_measure,
+    homogeneity_score,
+    mutual_info_score,
+    normalized_mutual_info_score,
+    pair_f_score,
+    purity_score,
+    rand_score,
+    v_measure_score,
+)
 from clusterjax.clustering import kmeans, kmedoids
 from clusterjax.distances import pairwise_distances
 from clusterjax.indices import (
@@ -72,18 +89,31 @@ __all__ = [
     "INDICES",
     "Index",
     "SilhouetteSummary",
+    "adjusted_mutual_info_score",
+    "adjusted_rand_score",
+    "agreement",
     "calinski_harabasz_score",
     "clustering",
+    "clustering_accuracy",
+    "completeness_score",
     "davies_bouldin_score",
     "distances",
     "dunn_index",
     "fewshot",
+    "fowlkes_mallows_score",
     "gap_statistic",
+    "homogeneity_completeness_v_measure",
+    "homogeneity_score",
     "kmeans",
     "kmedoids",
     "losses",
     "max_se",
+    "mutual_info_score",
+    "normalized_mutual_info_score",
+    "pair_f_score",
     "pairwise_distances",
+    "purity_score",
+    "rand_score",
     "selection",
     "silhouette_cost",
     "silhouette_estimate",
@@ -94,5 +124,6 @@ __all__ = [
     "soft_silhouette_score",
     "suggest_k",
     "sweep_k",
+    "v_measure_score",
     "xie_beni_index",
 ]

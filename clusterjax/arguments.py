@@ -102,7 +102,11 @@ def check_diagonal(x: Array, where: Mask | None) -> None:
 
 
 def as_labels(
-    labels: ArrayLike, where: ArrayLike | None, num_clusters: SupportsIndex | None
+    labels: ArrayLike,
+    where: ArrayLike | None,
+    num_clusters: SupportsIndex | None,
+    name: str = "labels",
+    number: str = "num_clusters",
 ) -> tuple[Labels, Mask | None, int]:
     """Labels and mask as arrays, and the static number of clusters: as given or, of known labels, the largest and one.
 
@@ -113,15 +117,16 @@ def as_labels(
         TypeError: labels that are not integers, a mask that is not boolean, a number of clusters that is no integer.
         ValueError: labels or a mask of the wrong shape, a label not below `num_clusters`, traced labels without it.
     """
-    labels = as_integers(labels, "labels")
+    labels = as_integers(labels, name)
     if labels.ndim != 1:
-        raise ValueError(f"labels must be one-dimensional, one a point, not of shape {labels.shape}")
+        raise ValueError(f"{name} must be one-dimensional, one a point, not of shape {labels.shape}")
     where = as_mask(where, labels.shape)
     if num_clusters is not None:
-        num_clusters = as_count(num_clusters, "num_clusters")
+        num_clusters = as_count(num_clusters, number)
     if is_traced(labels):
         if num_clusters is None:
-            raise ValueError("labels are traced here, so their number of clusters is unknown: pass num_clusters=")
+            of_what = number.removeprefix("num_")
+            raise ValueError(f"{name} are traced here, so their number of {of_what} is unknown: pass {number}=")
         return labels, where, num_clusters
     values = np.asarray(labels)
     values = values.astype(np.uint64 if values.dtype.kind == "u" else np.int64)
@@ -135,9 +140,74 @@ def as_labels(
                 "np.unique(labels, return_inverse=True)[1], or pass num_clusters= if so many are meant"
             )
     elif largest >= num_clusters and not is_traced(where):
-        raise ValueError(f"label {largest} is out of range: labels must be below num_clusters={num_clusters}")
+        raise ValueError(f"label {largest} is out of range: {name} must be below {number}={num_clusters}")
     inside = np.minimum(values, values.dtype.type(num_clusters)).astype(np.int32)
     return np.where(values >= 0, inside, np.int32(-1)), where, num_clusters
+
+
+def as_labelings(
+    labels_true: ArrayLike,
+    labels_pred: ArrayLike,
+    num_classes: SupportsIndex | None,
+    num_clusters: SupportsIndex | None,
+    where: ArrayLike | None,
+) -> tuple[Labels, Labels, Mask | None, int, int]:
+    """Two labelings of the same points, which points take part in both, and the static numbers of their ids.
+
+    Known labels that are not integers, or larger than there are points, are names: they are numbered.
+
+    Raises:
+        TypeError: traced labels that are not integers, names that cannot be sorted, a mask that is not boolean.
+        ValueError: shapes that do not fit, NaN for a label, and as for `as_labels`.
+    """
+    labels = {"labels_true": _as_names(labels_true), "labels_pred": _as_names(labels_pred)}
+    for name, values in labels.items():
+        if values.ndim != 1:
+            raise ValueError(f"{name} must be one-dimensional, one a point, not of shape {values.shape}")
+    sizes = [len(values) for values in labels.values()]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"both labelings must be of the same points: {sizes[0]} and {sizes[1]} labels were given")
+    where = as_mask(where, (sizes[0],))
+    for values in labels.values():
+        if any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.integer, jnp.floating)):
+            where = ~(values < 0) if where is None else where & ~(values < 0)  # NaN is not negative: it is refused
+    found = []
+    for (name, values), number, given in zip(
+        labels.items(), ("num_classes", "num_clusters"), (num_classes, num_clusters), strict=True
+    ):
+        found.append(as_labels(_numbered(values, where, given, name), where, given, name, number))
+    (first, _, r), (second, _, k) = found
+    if r * k > TOO_MANY:
+        raise ValueError(f"a table of {r} classes and {k} clusters is too large")
+    return first, second, where, r, k
+
+
+def _as_names(labels: ArrayLike) -> Array:
+    """An array of anything; Python's own objects as what they are."""
+    if isinstance(labels, jax.Array):
+        return labels
+    values = np.asarray(labels)
+    return np.asarray(values.tolist()) if values.dtype == object else values
+
+
+def _numbered(labels: Array, where: Mask | None, number: SupportsIndex | None, name: str) -> Array:
+    """Integers in range as they are, other known labels numbered in sorted order; -1 for who takes no part."""
+    if is_traced(labels):
+        return labels
+    values = np.asarray(labels)
+    kept = np.ones(len(values), bool) if where is None or is_traced(where) else np.asarray(where)
+    if jnp.issubdtype(values.dtype, jnp.integer) and (
+        number is not None or values.max(initial=0, where=kept) < len(values)
+    ):
+        return values
+    if jnp.issubdtype(values.dtype, jnp.floating) and np.isnan(values[kept]).any():
+        raise ValueError(f"{name} hold NaN: leave those points out by where=")
+    ids = np.full(len(values), -1, np.int32)
+    try:
+        ids[kept] = np.unique(values[kept], return_inverse=True)[1]
+    except TypeError:
+        raise TypeError(f"{name} must be of one kind: they cannot be sorted") from None
+    return ids
 
 
 def as_mask(where: ArrayLike | None, shape: tuple[int, ...]) -> Mask | None:
@@ -240,6 +310,11 @@ def check_option(name: str, value: Any, annotation: Any) -> None:
             as_count(value, name, int(bounds.low))
         elif np.ndim(value) != 0 or not bounds.contain(float(value)):
             raise ValueError(f"{name} must be {bounds}, not {value}")
+
+
+def is_count(annotation: Any) -> bool:
+    """Whether an option is a whole number, and so static."""
+    return any(bounds.whole for bounds in _bounds(annotation))
 
 
 def _bounds(annotation: Any) -> list[Within]:

@@ -10,8 +10,8 @@ Which arguments every such function has is said once, here:
 makes `silhouette_score(x, labels, *, num_clusters=None, where=None, metric="euclidean", weights=None, average=...)`.
 `Clustered`, `Measured`, `Weighted` or `Common` says which of the common arguments there are; a type checker sees them
 through `Unpack`, and `help`, the docs pages and `inspect.signature` the whole. Options are checked by their
-annotations: a `Literal` or bounds. An option whose default is a string or an integer is static, the others are traced.
-An option `proxies` holds a vector a class, and says how many classes there are.
+annotations: a `Literal` or bounds. Options that are strings or whole numbers, by their default or annotation, are static,
+the others are traced. An option `proxies` holds a vector a class, and says how many classes there are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import jax
 import numpy as np
@@ -35,6 +35,7 @@ from clusterjax.arguments import (
     check_diagonal,
     check_option,
     cluster_sizes,
+    is_count,
 )
 from clusterjax.distances import precomputed, resolve
 from clusterjax.partition import Nearest, Partition, partition
@@ -90,31 +91,20 @@ def public(
     def make(kernel: Callable[..., R]) -> Public[P, R]:
         hints = get_type_hints(kernel, include_extras=True)
         (family,) = get_args(hints.pop("_"))
-        options = {
-            name: parameter
-            for name, parameter in inspect.signature(kernel).parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY
-        }
+        options = options_of(kernel)
         common = [name for name in COMMON if name in family.__annotations__]
         signature = _signature(kernel, first, family, {**COMMON, "metric": metric}, common, options)
-        static = [name for name, parameter in options.items() if isinstance(parameter.default, str | int)]
 
-        @functools.partial(jax.jit, static_argnames=("num_clusters", *static))
+        @functools.partial(jax.jit, static_argnames=("num_clusters", *static_of(options, hints)))
         def compiled(x, labels, where, weights, metric, num_clusters, found, **given):
             p = partition(x, labels, where, weights, metric, num_clusters)
             return kernel(p._replace(nearest=found), **given)
 
         def function(*args, **kwargs):
-            try:
-                given = signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise TypeError(f"{kernel.__name__}() {error}") from None
-            given.apply_defaults()
-            given = given.arguments
+            given = bound(kernel, signature, args, kwargs)
             x, labels = given.pop(first), given.pop("labels")
             named = {name: given.pop(name, default) for name, default in COMMON.items()}
-            for name, value in given.items():
-                check_option(name, value, hints[name])
+            checked(given, hints)
             resolved = resolve(named["metric"])
             if points_for and resolved.func is precomputed:
                 raise ValueError(f"{points_for}: metric cannot be 'precomputed'")
@@ -134,14 +124,71 @@ def public(
             found = None if ahead is None else ahead(x, labels, where, weights, resolved, k, **given)
             return compiled(x, labels, where, weights, resolved, k, found, **given)
 
-        functools.update_wrapper(function, kernel)
-        del vars(function)["__wrapped__"]  # the documentation would be that of the kernel
-        vars(function)["__signature__"] = signature
-        function.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
-        function.__doc__ = _docstring(kernel, first, common, points_for, hints.get("proxies"))
-        return function  # type: ignore[return-value]
+        return dressed(function, kernel, signature, _docstring(kernel, first, common, points_for, hints.get("proxies")))
 
     return make
+
+
+def options_of(kernel: Callable) -> dict[str, inspect.Parameter]:
+    """What it takes by name."""
+    parameters = inspect.signature(kernel).parameters.items()
+    return {name: parameter for name, parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def static_of(options: dict[str, inspect.Parameter], hints: dict) -> list[str]:
+    """The options that a trace must know."""
+    return [
+        name
+        for name, option in options.items()
+        if isinstance(option.default, str | int) or get_origin(hints[name]) is Literal or is_count(hints[name])
+    ]
+
+
+def bound(kernel: Callable, signature: inspect.Signature, args: tuple, kwargs: dict) -> dict:
+    """All arguments by name.
+
+    Raises:
+        TypeError: they do not fit the signature.
+    """
+    try:
+        given = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{kernel.__name__}() {error}") from None
+    given.apply_defaults()
+    return given.arguments
+
+
+def checked(given: dict, hints: dict) -> dict:
+    """Options, each as its annotation allows.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name, value in given.items():
+        check_option(name, value, hints[name])
+    return given
+
+
+def dressed(function: Callable, kernel: Callable, signature: inspect.Signature, doc: str) -> Any:
+    """The function with the name of its kernel, and what `help` shows of it."""
+    functools.update_wrapper(function, kernel)
+    del vars(function)["__wrapped__"]  # the documentation would be that of the kernel
+    vars(function)["__signature__"] = signature
+    function.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+    function.__doc__ = doc
+    return function
+
+
+def documented(kernel: Callable, arguments: dict[str, str], value_errors: list[str], type_error: str) -> str:
+    """The kernel's docstring, with the arguments and errors that all functions of its family share."""
+    parts = re.split(r"^(Args|Returns|Raises|Examples|Source):", inspect.getdoc(kernel) or "", flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    raised = _entries(sections.get("Raises", ""))
+    own = [raised["ValueError"].rstrip(".")] if "ValueError" in raised else []
+    sections["Args"] = _listed({**arguments, **_entries(sections.get("Args", ""))})
+    sections["Raises"] = _listed({"ValueError": "; ".join([*value_errors, *own]) + ".", "TypeError": type_error})
+    order = ("Args", "Returns", "Raises", "Examples", "Source")
+    return parts[0] + "".join(f"{name}:{sections[name].rstrip()}\n\n" for name in order if name in sections)
 
 
 def _signature(kernel, first, family, defaults, common, options) -> inspect.Signature:
@@ -158,10 +205,7 @@ def _signature(kernel, first, family, defaults, common, options) -> inspect.Sign
 
 
 def _docstring(kernel: Callable, first: str, common: list[str], points_for: str | None, proxies: Any) -> str:
-    """The kernel's, with the arguments and errors that all functions share."""
-    parts = re.split(r"^(Args|Returns|Raises|Examples|Source):", inspect.getdoc(kernel) or "", flags=re.MULTILINE)
-    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    own = _entries(sections.get("Args", ""))
+    """The kernel's, with what all functions of points share."""
     distances = "metric" in common and not points_for
     shared = {
         first: ARGUMENTS["points or distances" if distances else "points"],
@@ -170,7 +214,6 @@ def _docstring(kernel: Callable, first: str, common: list[str], points_for: str 
     }
     if "metric" in common and points_for:
         shared["metric"] = ARGUMENTS["metric of points"]
-    raised = _entries(sections.get("Raises", ""))
     value_errors = [VALUE_ERROR]
     if proxies is not None:
         axes = f"[{', '.join(proxies.__metadata__[0].axes)}]"
@@ -180,12 +223,7 @@ def _docstring(kernel: Callable, first: str, common: list[str], points_for: str 
         value_errors.append("an unknown metric" if distances else "an unknown or precomputed metric")
     if distances:
         value_errors.append("precomputed distances without a zero diagonal")
-    if "ValueError" in raised:
-        value_errors.append(raised["ValueError"].rstrip("."))
-    sections["Args"] = _listed({**shared, **own})
-    sections["Raises"] = _listed({"ValueError": "; ".join(value_errors) + ".", "TypeError": TYPE_ERROR})
-    order = ("Args", "Returns", "Raises", "Examples", "Source")
-    return parts[0] + "".join(f"{name}:{sections[name].rstrip()}\n\n" for name in order if name in sections)
+    return documented(kernel, shared, value_errors, TYPE_ERROR)
 
 
 def _entries(section: str) -> dict[str, str]:

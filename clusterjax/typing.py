@@ -111,3 +111,11 @@ class Weighted(Clustered, total=False):
 
 class Common(Measured, Weighted, total=False):
     """All of them."""
+
+
+class Compared(TypedDict, total=False):
+    """The arguments that every function of two labelings has."""
+
+    num_classes: int | None
+    num_clusters: int | None
+    where: Mask | None

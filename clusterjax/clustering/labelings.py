@@ -13,6 +13,8 @@ import numpy as np
 from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
+from clusterjax.agreement.contingency import count
+from clusterjax.agreement.matching import matched_classes
 from clusterjax.arguments import as_count, as_data, as_labels, as_mask, check_diagonal, check_option
 from clusterjax.distances import (
     chebyshev,
@@ -98,20 +100,17 @@ def match_labels(old: ArrayLike, new: ArrayLike, *, where: ArrayLike | None = No
 
     Source: Kuhn, The Hungarian method for the assignment problem (1955).
     """
-    from scipy.optimize import linear_sum_assignment
-
     old, new = _known_labels(old, where), canonical_labels(new, where=where)
     if old.shape != new.shape:
         raise ValueError(f"old and new must label the same points: {old.size} and {new.size} were given")
     both = (old >= 0) & (new >= 0)
     ids, rows = np.unique(old[both], return_inverse=True)
-    overlap = np.zeros((ids.size, new.max(initial=-1) + 1), np.int64)
-    np.add.at(overlap, (rows, new[both]), 1)
-    rows, columns = linear_sum_assignment(overlap, maximize=True)
-    shared = overlap[rows, columns] > 0
-    renumbered = np.full(overlap.shape[1], -1, np.int32)
-    renumbered[columns[shared]] = ids[rows[shared]]
-    alone = renumbered < 0
+    num_clusters = int(new.max(initial=-1)) + 1
+    overlap, _ = count(rows, new[both], None, max(ids.size, 1), max(num_clusters, 1))
+    matched = np.asarray(matched_classes(overlap))[:num_clusters]
+    alone = matched < 0
+    renumbered = np.full(num_clusters, -1, np.int32)
+    renumbered[~alone] = ids[matched[~alone]]
     renumbered[alone] = old.max(initial=-1) + 1 + np.arange(alone.sum())
     new[new >= 0] = renumbered[new[new >= 0]]
     return new
