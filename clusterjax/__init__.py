@@ -42,12 +42,13 @@ without being written twice. Modules, each importing only from those before it:
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
     selection     how many: the gap statistic, rules, elbow, stability; every k in one sweep, and its votes
     losses        silhouette and its ratio form, prototypical, neighbourhood components
+    retrieval     are the nearest neighbours of a point of its class? precision at 1, MAP@R, recall at k
     fewshot       episodes, prototypes, accuracy with intervals
 """
 
 from __future__ import annotations
 
-from clusterjax import clustering, distances, fewshot, losses, selection
+from clusterjax import clustering, distances, fewshot, losses, retrieval, selection
 from clusterjax.clustering import kmeans, kmedoids
 from clusterjax.distances import pairwise_distances
 from clusterjax.indices import (
@@ -83,6 +84,7 @@ __all__ = [
     "losses",
     "max_se",
     "pairwise_distances",
+    "retrieval",
     "selection",
     "silhouette_cost",
     "silhouette_estimate",

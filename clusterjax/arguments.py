@@ -219,6 +219,11 @@ def check_option(name: str, value: Any, annotation: Any) -> None:
             raise ValueError(f"{name} must be {bounds}, not {value}")
 
 
+def is_count(annotation: Any) -> bool:
+    """Whether an option is a whole number, and so static."""
+    return any(bounds.whole for bounds in _bounds(annotation))
+
+
 def _bounds(annotation: Any) -> list[Within]:
     """The bounds in an annotation, however deep."""
     if isinstance(annotation, Within):

@@ -10,7 +10,8 @@ Which arguments every such function has is said once, here:
 makes `silhouette_score(x, labels, *, num_clusters=None, where=None, metric="euclidean", weights=None, average=...)`.
 `Clustered`, `Measured`, `Weighted` or `Common` says which of the common arguments there are; a type checker sees them
 through `Unpack`, and `help`, the docs pages and `inspect.signature` the whole. Options are checked by their
-annotations: a `Literal` or bounds. An option whose default is a string or an integer is static, the others are traced.
+annotations: a `Literal` or bounds. An option whose default is a string or an integer, or which is a `Count`, is static;
+the others are traced. What is said of an option in `ARGUMENTS` need not be said by each kernel that has it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from clusterjax.arguments import as_data, as_labels, as_sample_weights, check_diagonal, check_option, cluster_sizes
+from clusterjax.arguments import (
+    as_data,
+    as_labels,
+    as_sample_weights,
+    check_diagonal,
+    check_option,
+    cluster_sizes,
+    is_count,
+)
 from clusterjax.distances import precomputed, resolve
 from clusterjax.partition import Nearest, Partition, partition
 
@@ -44,6 +53,10 @@ ARGUMENTS = {
     "metric": "as in `pairwise_distances`; symmetric.",
     "metric of points": 'as in `pairwise_distances`, but not "precomputed".',
     "weights": "[n], at least 0: each point counts as if it stood there so many times. Left out, each counts once.",
+    "gallery": "[m, d], points among which each row of `x` looks for its nearest; left out, among all others of `x`.",
+    "gallery_labels": "[m], their labels; a negative one takes no part, one that no row of `x` has is one class more.",
+    "max_class_size": "static, at least the points that the largest class has in the gallery; found when labels are "
+    "concrete. Where they are traced it saves time: without it a class may be as large as the gallery.",
 }
 VALUE_ERROR = "a label not below `num_clusters`, traced labels without it, shapes that do not fit"
 TYPE_ERROR = "labels that are not integers, a mask that is not boolean."
@@ -64,6 +77,7 @@ def public(
     metric: str = "euclidean",
     first: str = "x",
     ahead: Callable[..., Nearest | None] | None = None,
+    settle: Callable[..., dict] | None = None,
 ) -> Callable[[Callable[Concatenate[Partition, P], R]], Public[P, R]]:
     """Make a public function of a kernel.
 
@@ -73,6 +87,7 @@ def public(
         metric: the default.
         first: the name of the first argument.
         ahead: what may be found before the kernel is traced, of the same arguments as `partition` and the options.
+        settle: the options after a look at the data, of the same arguments; it may refuse, or fill in what is left out.
     """
 
     def make(kernel: Callable[..., R]) -> Public[P, R]:
@@ -85,7 +100,9 @@ def public(
         }
         common = [name for name in COMMON if name in family.__annotations__]
         signature = _signature(kernel, first, family, {**COMMON, "metric": metric}, common, options)
-        static = [name for name, parameter in options.items() if isinstance(parameter.default, str | int)]
+        static = [
+            name for name, option in options.items() if isinstance(option.default, str | int) or is_count(hints[name])
+        ]
 
         @functools.partial(jax.jit, static_argnames=("num_clusters", *static))
         def compiled(x, labels, where, weights, metric, num_clusters, found, **given):
@@ -115,6 +132,8 @@ def public(
                 sizes = cluster_sizes(labels, where, weights)
                 if sizes is not None:
                     needs(sizes)
+            if settle is not None:
+                given = settle(x, labels, where, weights, resolved, k, **given)
             found = None if ahead is None else ahead(x, labels, where, weights, resolved, k, **given)
             return compiled(x, labels, where, weights, resolved, k, found, **given)
 
@@ -122,7 +141,9 @@ def public(
         del vars(function)["__wrapped__"]  # the documentation would be that of the kernel
         vars(function)["__signature__"] = signature
         function.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
-        function.__doc__ = _docstring(kernel, first, common, points_for)
+        function.__doc__ = _docstring(
+            kernel, first, [*common, *(name for name in options if name in ARGUMENTS)], points_for
+        )
         return function  # type: ignore[return-value]
 
     return make
