@@ -1,6 +1,7 @@
 """Retrieval: against loops, in one block and in many; ties, noise, galleries apart; against pytorch-metric-learning."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -195,14 +196,15 @@ def test_not_a_number():
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_refused():
     x, labels = data(12)
-    gallery = {"gallery": x, "gallery_labels": labels}
-    for options, message in (
+    gallery: dict[str, Any] = {"gallery": x, "gallery_labels": labels}
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"k": 0}, "k must be at least 1"),
         ({"gallery": x}, "pass both"),
         ({**gallery, "gallery": x[:-1]}, "must be of shape"),
         ({**gallery, "gallery": x[:, :-1]}, "as many features"),
         ({**gallery, "gallery_labels": labels * 0 - 1}, "another point of the same class"),
-    ):
+    )
+    for options, message in refused:
         with pytest.raises(ValueError, match=message):
             recall_at_k(x, labels, **options)
     with pytest.raises(ValueError, match="cannot be 'precomputed'"):

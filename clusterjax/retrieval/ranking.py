@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from clusterjax.distances import on_blocks, precomputed
 from clusterjax.partition import Partition
-from clusterjax.retrieval.rows import Rows, measured, width
+from clusterjax.retrieval.rows import Rows, measured
 from clusterjax.typing import Array
 
 # Distances held at a time, queries times gallery: 32 MB in float32.
@@ -102,14 +102,12 @@ def over_queries(
         if p.metric.func in (precomputed, on_blocks):  # whatever it holds; a point to itself is not looked at
             d = jnp.where(_columns(d) == row[:, None], 0, d)
             bad = (jnp.isnan(d) & (own >= 0)[:, None]).any(1)
-        # once: where each that asks computes them for itself, the same distance may be rounded in two ways
-        d = jax.lax.optimization_barrier(d)
         ranks = first_ranks(d, own, row, known, class_size or len(there)) if first else jnp.zeros_like(own)
         columns = smallest(d, nearest, group)
         columns = without(columns, row) if gallery is None else columns
         return bad, *made_of(Ranking(own, relevant, ranks, there.at[columns].get(mode="clip")))
 
-    blocks = -(-n // max(BLOCK_ELEMENTS // max(len(there) * width(p), 1), 8))
+    blocks = -(-n // max(BLOCK_ELEMENTS // max(len(there), 1), 8))
     queries = (rows, own, relevant, row)
     if blocks > 1:
         size = -(-n // blocks)

@@ -79,7 +79,9 @@ def measured(
     others = in_gallery(x)
     if not by_product:
         metric = squared_differences if func in BY_PRODUCT else p.metric
-        rows, distances = x[:n], lambda x: finite(metric(x, others))
+        # Row by row, in a loop: else each that asks for a distance computes it for itself, rounded in its own way, and
+        # a point may be nearer than itself.
+        rows, distances = x[:n], lambda x: finite(jax.lax.map(lambda row: metric(row[None], others)[0], x))
     else:
         right = gram_factors(others)[1]
         noise = right[:, -1]
@@ -95,8 +97,3 @@ def measured(
         lambda rows: jnp.where(rows.zero[:, None] | zeros[None, :], apart, distances(rows.x)),  # pyright: ignore[reportOptionalSubscript]
         spoilt,
     )
-
-
-def width(p: Partition) -> int:
-    """Numbers held for each distance meanwhile: some metrics may hold an array [block, m, d]."""
-    return 1 if p.metric.func in (*BY_PRODUCT, precomputed) else p.x.shape[1]
