@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from clusterjax.distances import on_blocks, precomputed
 from clusterjax.partition import Partition
-from clusterjax.retrieval.rows import Rows, measured
+from clusterjax.retrieval.rows import ROWS, Rows, measured
 from clusterjax.typing import Array
 
 # Distances held at a time, queries times gallery: 32 MB in float32.
@@ -83,7 +83,7 @@ def over_queries(
     n, k = p.w.shape
     assert p.own is not None  # soft weights are no labels
     own = jnp.where(p.own < k, p.own, -1)
-    there = own if gallery_labels is None else jnp.maximum(jnp.asarray(gallery_labels), -1).astype(jnp.int32)
+    there = own if gallery_labels is None else jnp.maximum(jnp.asarray(gallery_labels).astype(jnp.int32), -1)
     row = jnp.arange(n, dtype=jnp.int32) if gallery is None else jnp.full(n, -1, jnp.int32)
     known = _by_class(there, k)
     itself = int(gallery is None)
@@ -107,7 +107,7 @@ def over_queries(
         columns = without(columns, row) if gallery is None else columns
         return bad, *made_of(Ranking(own, relevant, ranks, there.at[columns].get(mode="clip")))
 
-    blocks = -(-n // max(BLOCK_ELEMENTS // max(len(there), 1), 8))
+    blocks = -(-n // max(BLOCK_ELEMENTS // max(len(there), 1), ROWS))
     queries = (rows, own, relevant, row)
     if blocks > 1:
         size = -(-n // blocks)
