@@ -44,12 +44,13 @@ without being written twice. Modules, each importing only from those before it:
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
     selection     how many: the gap statistic, rules, elbow, stability; every k in one sweep, and its votes
     losses        silhouette and its ratio form, prototypical, neighbourhood components
+    retrieval     are the nearest neighbours of a point of its class? precision at 1, MAP@R, recall at k
     fewshot       episodes, prototypes, accuracy with intervals
 """
 
 from __future__ import annotations
 
-from clusterjax import agreement, clustering, distances, fewshot, losses, selection
+from clusterjax import agreement, clustering, distances, fewshot, losses, retrieval, selection
 from clusterjax.agreement import (
     adjusted_mutual_info_score,
     adjusted_rand_score,
@@ -114,6 +115,7 @@ __all__ = [
     "pairwise_distances",
     "purity_score",
     "rand_score",
+    "retrieval",
     "selection",
     "silhouette_cost",
     "silhouette_estimate",

@@ -10,8 +10,9 @@ Which arguments every such function has is said once, here:
 makes `silhouette_score(x, labels, *, num_clusters=None, where=None, metric="euclidean", weights=None, average=...)`.
 `Clustered`, `Measured`, `Weighted` or `Common` says which of the common arguments there are; a type checker sees them
 through `Unpack`, and `help`, the docs pages and `inspect.signature` the whole. Options are checked by their
-annotations: a `Literal` or bounds. Options that are strings or whole numbers, by their default or annotation, are static,
-the others are traced. An option `proxies` holds a vector a class, and says how many classes there are.
+annotations: a `Literal` or bounds. Options that are strings or whole numbers, by their default or annotation, are
+static, the others are traced. An option `proxies` holds a vector a class, and says how many classes there are. What is
+said of an option in `ARGUMENTS` need not be said by each kernel that has it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ ARGUMENTS = {
     "proxies": "{axes}, vectors of the classes, which are learned as the embedding is: gradients reach them. That of "
     "an id without members is a rival still. They are computed in the embeddings' kind of number.",
     "weights": "[n], at least 0: each point counts as if it stood there so many times. Left out, each counts once.",
+    "gallery": "[m, d], points among which each row of `x` looks for its nearest; left out, among all others of `x`.",
+    "gallery_labels": "[m], their labels; a negative one takes no part, one that no row of `x` has is one class more.",
+    "max_class_size": "static, at least the points that the largest class has in the gallery; found when labels are "
+    "concrete. Where they are traced it saves time: without it a class may be as large as the gallery.",
 }
 AS_MANY_AS_PROXIES = "static; may be left out, since it is the number of proxies."
 VALUE_ERROR = "a label not below `num_clusters`, traced labels without it, shapes that do not fit"
@@ -77,6 +82,7 @@ def public(
     metric: str = "euclidean",
     first: str = "x",
     ahead: Callable[..., Nearest | None] | None = None,
+    settle: Callable[..., dict] | None = None,
 ) -> Callable[[Callable[Concatenate[Partition, P], R]], Public[P, R]]:
     """Make a public function of a kernel.
 
@@ -86,6 +92,7 @@ def public(
         metric: the default.
         first: the name of the first argument.
         ahead: what may be found before the kernel is traced, of the same arguments as `partition` and the options.
+        settle: the options after a look at the data, of the same arguments; it may refuse, or fill in what is left out.
     """
 
     def make(kernel: Callable[..., R]) -> Public[P, R]:
@@ -121,10 +128,13 @@ def public(
                 sizes = cluster_sizes(labels, where, weights)
                 if sizes is not None:
                     needs(sizes)
+            if settle is not None:
+                given = settle(x, labels, where, weights, resolved, k, **given)
             found = None if ahead is None else ahead(x, labels, where, weights, resolved, k, **given)
             return compiled(x, labels, where, weights, resolved, k, found, **given)
 
-        return dressed(function, kernel, signature, _docstring(kernel, first, common, points_for, hints.get("proxies")))
+        said = [*common, *(name for name in options if name in ARGUMENTS)]
+        return dressed(function, kernel, signature, _docstring(kernel, first, said, points_for, hints.get("proxies")))
 
     return make
 

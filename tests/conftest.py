@@ -27,6 +27,7 @@ STRICT = (
     "test_indices",
     "test_losses",
     "test_partition",
+    "test_retrieval",
     "test_selection",
     "test_silhouette",
 )

@@ -51,3 +51,33 @@ def soft_silhouette(d, p):
             b = min(a[other] for other in range(k) if other != c)
             total += p[i, c] * (b - a[c]) / max(a[c], b)
     return total / p.sum()
+
+
+def retrieval(d, labels, k, gallery_labels=None):
+    """Measures of retrieval, query by query; with labels of a gallery d is [n, m], without them no point finds itself.
+
+    Equal distances are in the order of the rows; a negative label takes no part.
+    """
+    apart = gallery_labels is not None
+    there = gallery_labels if apart else labels
+    found = []
+    for i in range(len(labels)):
+        gallery = [j for j in range(len(there)) if there[j] >= 0 and (apart or j != i)]
+        relevant = [j for j in gallery if there[j] == labels[i]]
+        if labels[i] < 0 or not relevant:
+            continue
+        ranked = [there[j] for j in sorted(gallery, key=lambda j, i=i: (d[i, j], j))]
+        hits = [c == labels[i] for c in ranked]
+        r = len(relevant)
+        votes = {c: ranked[:k].count(c) for c in ranked[:k]}
+        found.append(
+            {
+                "precision_at_1": hits[0],
+                "recall_at_k": any(hits[:k]),
+                "r_precision": sum(hits[:r]) / r,
+                "map_at_r": sum(sum(hits[: j + 1]) / (j + 1) for j in range(r) if hits[j]) / r,
+                "mean_reciprocal_rank": 1 / (hits.index(True) + 1),
+                "knn_accuracy": max(votes, key=lambda c: votes[c]) == labels[i],  # the first of them
+            }
+        )
+    return {name: np.mean([one[name] for one in found]) for name in found[0]} | {"queries": len(found)}

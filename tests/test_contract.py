@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import clusterjax
-from clusterjax import losses
+from clusterjax import losses, retrieval
 
 N, D, K = 24, 3, 3
 
@@ -33,7 +33,7 @@ def data(seed=0, dtype=np.float32):
 
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (clusterjax, losses)
+    for module in (clusterjax, losses, retrieval)
     for name in module.__all__
     if inspect.isfunction(getattr(module, name)) and not hasattr(clusterjax.agreement, name)  # tests/test_agreement.py
 }
