@@ -43,14 +43,16 @@ without being written twice. Modules, each importing only from those before it:
                   sample; Calinski-Harabasz, Davies-Bouldin, Xie-Beni, Dunn; and INDICES, which lists what there is
     clustering    find clusters: k-means, k-medoids; labels that come from elsewhere
     selection     how many: the gap statistic, rules, elbow, stability; every k in one sweep, and its votes
-    losses        silhouette and its ratio form, prototypical, neighbourhood components
+    losses        any index as a loss; silhouettes; pairs, class vectors, episodes, clusters of its own
     retrieval     are the nearest neighbours of a point of its class? precision at 1, MAP@R, recall at k
+    drawing       rows by their class, for the two that follow
+    samplers      batches: P classes with K points each, or every class as likely
     fewshot       episodes, prototypes, accuracy with intervals
 """
 
 from __future__ import annotations
 
-from clusterjax import agreement, clustering, distances, fewshot, losses, retrieval, selection
+from clusterjax import agreement, clustering, distances, fewshot, losses, retrieval, samplers, selection
 from clusterjax.agreement import (
     adjusted_mutual_info_score,
     adjusted_rand_score,
@@ -116,6 +118,7 @@ __all__ = [
     "purity_score",
     "rand_score",
     "retrieval",
+    "samplers",
     "selection",
     "silhouette_cost",
     "silhouette_estimate",

@@ -38,11 +38,10 @@ class Config:
     overwrite: bool = False
     """Start anew in a folder that holds another run; what it holds is deleted."""
 
-    loss: Annotated[str, tyro.conf.arg(metavar="silhouette|silhouette_ratio|prototypical|nca|none|MODULE:FUNCTION")] = (
-        "silhouette"
-    )
-    """The loss to train with; none leaves the encoder untrained; module:function is a function of your own,
-    f(embeddings, labels, *, num_clusters) -> scalar."""
+    loss: Annotated[str, tyro.conf.arg(metavar="NAME|none|MODULE:FUNCTION")] = "silhouette"
+    """The loss to train with: one of clusterjax.losses without its _loss, such as silhouette, prototypical, triplet or
+    arcface, or an index such as davies_bouldin; none leaves the encoder untrained; module:function is a function of
+    your own, f(embeddings, labels, *, num_clusters) or f(embeddings, labels, *, proxies) -> scalar."""
     metric: str | None = None
     """Distance in the loss, where another than its own default is wanted."""
     power: float | None = None
@@ -53,6 +52,14 @@ class Config:
     """The silhouette loss becomes |target - mean silhouette|."""
     average: Literal["micro", "macro"] | None = None
     """Silhouette: mean over drawings, or over classes."""
+    margin: float | None = None
+    """Of triplet, circle, arcface, proxy_anchor and soft_triple."""
+    scale: float | None = None
+    """Of arcface, circle, soft_triple, ...: what similarities are multiplied by."""
+    mining: Literal["all", "hard", "semihard"] | None = None
+    """Of triplet: which triplets count."""
+    per_class: int = 10
+    """Of soft_triple: vectors of each class."""
 
     encoder: Literal["conv4", "pixels"] = "conv4"
     """pixels are the images themselves: a floor, not trained."""

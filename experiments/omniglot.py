@@ -24,24 +24,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from flax import nnx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from clusterjax import losses
+from clusterjax import INDICES, losses
 from experiments import data, evaluate, figures, runs, train
 from experiments.configs import CONFIGS, Config
 from experiments.encoders import ENCODERS, pixels
 from experiments.messages import first_line
 from experiments.runs import RunError
 
-LOSSES = {
-    "silhouette": losses.silhouette_loss,
-    "silhouette_ratio": losses.silhouette_ratio_loss,
-    "prototypical": losses.prototypical_loss,
-    "nca": losses.nca_loss,
+# those of the library by their names, and the other indices as losses
+LOSSES = {name: losses.validity_loss(name) for name in INDICES} | {
+    name.removesuffix("_loss"): loss
+    for name, loss in vars(losses).items()
+    if inspect.isfunction(loss) and list(inspect.signature(loss).parameters)[1:2] == ["labels"]
 }
-OPTIONS = ("metric", "power", "temperature", "target", "average")  # settings that are the loss's own
+# settings that are the loss's own
+OPTIONS = ("metric", "power", "temperature", "target", "average", "margin", "scale", "mining")
 
 
 def parse(arguments: Sequence[str] | None) -> Config:
@@ -112,7 +112,12 @@ def check(config: Config, dataset: data.Dataset) -> None:
     embeddings = jax.ShapeDtypeStruct((config.classes * config.drawings, config.dim or 64), jnp.float32)
     labels = jax.ShapeDtypeStruct(embeddings.shape[:1], jnp.int32)
     try:
-        loss = jax.eval_shape(partial(find_loss(config), num_clusters=config.classes), embeddings, labels)
+        function = find_loss(config)
+        proxies = jax.eval_shape(partial(train.proxies_for, function, config, classes))
+        given = {"num_clusters": config.classes} if proxies is None else {}
+        loss = jax.eval_shape(
+            partial(function, **given), embeddings, labels, **({} if proxies is None else {"proxies": proxies})
+        )
     except RunError:
         raise
     except Exception as error:  # whatever a function of the user's may raise
@@ -132,8 +137,7 @@ def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -
         return pixels
     if config.loss == "none":
         graph, state = train.create(config)
-        variables = nnx.merge_state(state.params, state.statistics)
-        return lambda images: train.embed(graph, variables, jnp.asarray(images))
+        return lambda images: train.embed(graph, train.variables(state), jnp.asarray(images))
     part = data.merge(*training_parts(config, dataset))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as progress:

@@ -1,5 +1,7 @@
 """Train an encoder on batches of P classes x K drawings with any loss of `(embeddings, labels)`.
 
+A loss that takes `proxies`, vectors of the classes, has them learned beside the encoder.
+
 The loop is functional: a `TrainState` goes in, another comes out, and whatever is random in step `t` follows from
 the seed and `t` alone. So a checkpoint of the state is the whole run: killed at any moment and started again on as many
 cores, it ends with the same weights and the same numbers.
@@ -8,6 +10,7 @@ cores, it ends with the same weights and the same numbers.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import time
 from collections.abc import Callable
@@ -49,30 +52,63 @@ class Best(NamedTuple):
     variables: nnx.State
 
 
+class Learned(NamedTuple):
+    """What the optimiser moves.
+
+    Attributes:
+        encoder: its parameters.
+        proxies: [classes, d], or [classes, m, d], vectors of the classes; None where the loss takes none.
+    """
+
+    encoder: nnx.State
+    proxies: jax.Array | None
+
+
 class TrainState(NamedTuple):
     """All that a run is at one moment.
 
     Attributes:
         step: [], steps taken.
-        params: what the optimiser moves.
+        params: see `Learned`.
         statistics: running means and variances of the batch norms.
         optimizer: optax' state.
         best: see `Best`.
     """
 
     step: jax.Array
-    params: nnx.State
+    params: Learned
     statistics: nnx.State
     optimizer: optax.OptState
     best: Best
 
 
-def create(config: Config) -> tuple[nnx.GraphDef, TrainState]:
+def create(config: Config, proxies: jax.Array | None = None) -> tuple[nnx.GraphDef, TrainState]:
     """The encoder's structure, and its state before the first step."""
     model = ENCODERS[config.encoder](dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
     graph, params, statistics = nnx.split(model, nnx.Param, ...)
     best = Best(jnp.float32(-1), jnp.int32(0), nnx.merge_state(params, statistics))
-    return graph, TrainState(jnp.int32(0), params, statistics, optimizer(config).init(params), best)
+    learned = Learned(params, proxies)
+    return graph, TrainState(jnp.int32(0), learned, statistics, optimizer(config).init(learned), best)
+
+
+def variables(state: TrainState) -> nnx.State:
+    """What the encoder is made of at that moment."""
+    return nnx.merge_state(state.params.encoder, state.statistics)
+
+
+def takes_proxies(loss: Loss) -> bool:
+    """Whether a loss wants vectors of the classes."""
+    return "proxies" in inspect.signature(loss).parameters
+
+
+def proxies_for(loss: Loss, config: Config, num_classes: int) -> jax.Array | None:
+    """Random vectors of the classes for a loss that takes some, of length 1 on average."""
+    if not takes_proxies(loss):
+        return None
+    several = "SeveralProxies" in str(inspect.signature(loss).parameters["proxies"].annotation)
+    shape = (num_classes, *([config.per_class] if several else []), config.dim or 64)
+    # another key than that of any step
+    return jax.random.normal(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), shape) / shape[-1] ** 0.5
 
 
 def optimizer(config: Config) -> optax.GradientTransformation:
@@ -81,12 +117,12 @@ def optimizer(config: Config) -> optax.GradientTransformation:
 
 
 def sample_batch(key: jax.Array, images: jax.Array, classes: int, drawings: int) -> tuple[jax.Array, jax.Array]:
-    """Some drawings of some classes: images `[classes * drawings, 28, 28, 1]` in 0..1 and labels, class by class."""
+    """Drawings of some classes, class by class, `[classes * drawings, 28, 28, 1]` in 0..1; which classes they are."""
     which, how = jax.random.split(key)
     chosen = jax.random.choice(which, images.shape[0], (classes,), replace=False)
     order = jnp.argsort(jax.random.uniform(how, (classes, images.shape[1])), axis=1)[:, :drawings]
     batch = images[chosen[:, None], order].astype(jnp.float32) / 255
-    return batch.reshape(-1, *images.shape[2:], 1), jnp.repeat(jnp.arange(classes), drawings)
+    return batch.reshape(-1, *images.shape[2:], 1), chosen
 
 
 @partial(jax.jit, static_argnames=("graph", "loss", "config", "length"))
@@ -97,11 +133,17 @@ def take_steps(
 
     def step(state: TrainState, _):
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-        batch, labels = sample_batch(key, images, config.classes, config.drawings)
+        batch, chosen = sample_batch(key, images, config.classes, config.drawings)
 
-        def objective(params):
-            model = nnx.merge(graph, params, state.statistics, copy=True)
-            return loss(model(batch), labels, num_clusters=config.classes), nnx.state(model, nnx.Not(nnx.Param))
+        def objective(params: Learned):
+            model = nnx.merge(graph, params.encoder, state.statistics, copy=True)
+            embeddings = model(batch)
+            if params.proxies is None:  # the classes of the batch are all there are
+                labels = jnp.repeat(jnp.arange(config.classes), config.drawings)
+                value = loss(embeddings, labels, num_clusters=config.classes)
+            else:
+                value = loss(embeddings, jnp.repeat(chosen, config.drawings), proxies=params.proxies)
+            return value, nnx.state(model, nnx.Not(nnx.Param))
 
         (value, statistics), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
         updates, moments = optimizer(config).update(gradient, state.optimizer, state.params)
@@ -132,7 +174,7 @@ def train(
 
     Args:
         config: the settings; `steps`, `classes`, `drawings`, `seed`, ... of them matter here.
-        loss: `loss(embeddings, labels, num_clusters=)` -> scalar.
+        loss: `loss(embeddings, labels, num_clusters=)` or `loss(embeddings, labels, proxies=)` -> scalar.
         part: the classes to learn from.
         validation: classes to choose the best weights by, or None for the last weights.
         folder: keeps `checkpoints/` and `log.jsonl`.
@@ -143,7 +185,7 @@ def train(
     """
     # where a run lies is no part of what is compiled
     config = replace(config, out=None, data_dir=None, overwrite=False)
-    graph, state = create(config)
+    graph, state = create(config, proxies_for(loss, config, len(part.images)))
     images = jnp.asarray(part.images)
     log = folder / "log.jsonl"
     with ocp.CheckpointManager(
@@ -173,7 +215,7 @@ def train(
             if mark:
                 save(manager, state)
             report(describe(line["loss"], last), line["step"])
-    chosen = nnx.merge_state(state.params, state.statistics) if validation is None else state.best.variables
+    chosen = variables(state) if validation is None else state.best.variables
     return graph, chosen
 
 
@@ -185,14 +227,14 @@ def describe(loss: float | None, validation: float | None) -> str:
 
 def keep_best(graph: nnx.GraphDef, state: TrainState, validation: Part) -> tuple[TrainState, float]:
     """Look at the validation classes, and keep the weights if they never did better; always the same episodes."""
-    variables = nnx.merge_state(state.params, state.statistics)
+    now = variables(state)
     images = jnp.asarray(validation.images)
-    embeddings = embed(graph, variables, images)
+    embeddings = embed(graph, now, images)
     way = min(20, images.shape[0])
     result = fewshot.evaluate(jax.random.key(0), embeddings, drawing_labels(images), way=way, shot=1, num_episodes=1000)
     score = float(result.mean)
     if score > float(state.best.score):
-        state = state._replace(best=Best(jnp.float32(score), state.step, variables))
+        state = state._replace(best=Best(jnp.float32(score), state.step, now))
     return state, score
 
 

@@ -95,3 +95,16 @@ def test_readme_and_contributing_name_extras_that_exist():
 
     assert named <= tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
     assert {"experiments", "test"} <= named
+
+
+def test_what_the_tables_of_other_libraries_call_ours_exists():
+    ours = [row.split(" | ")[1] for row in (ROOT / "docs/coming_from.md").read_text().splitlines() if row[:3] == "| `"]
+    calls = re.findall(r"\b(?:cj|losses|samplers|retrieval)(?:\.\w+)+", " ".join(ours))
+    assert len(calls) > 40
+    for call in calls:
+        full_name = "clusterjax." + call.removeprefix("cj.")
+        assert callable(resolve(full_name)), call
+    options = re.findall(r"`((?:losses|samplers|retrieval|cj)\.[\w.]+)\(([^`]*)\)", " ".join(ours))
+    for call, given in options:
+        taken = inspect.signature(resolve("clusterjax." + call.removeprefix("cj."))).parameters
+        assert set(re.findall(r"(\w+)=", given)) <= taken.keys(), call

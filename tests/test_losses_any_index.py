@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from oracles import distances
 from scipy.special import logsumexp
 
-from clusterjax import INDICES, dunn_index, losses, silhouette_score, soft_silhouette_score
+from clusterjax import INDICES, dunn_index, losses, silhouette_score, soft_silhouette_score, sweep_k
 
 
 def data(n=20, k=4, seed=0):
@@ -128,3 +128,18 @@ def test_losses_add_up_and_follow_a_schedule():
         total(x, labels)
     with pytest.raises(ValueError, match="2 losses, 1 shares"):
         losses.combined_loss([first, second], shares=[1.0])
+
+
+@pytest.mark.parametrize("index", [spread, lambda x, labels, *, num_clusters: spread(x, labels) + num_clusters])
+def test_an_index_that_knows_of_no_mask_is_swept_under_one(index):
+    x, labels = data()
+    kept = np.arange(20) % 3 > 0
+    spoilt = np.where(kept[:, None], x, np.nan)
+
+    def method(k):
+        return np.where(kept, labels % k, 0)
+
+    ours = sweep_k(jax.random.key(0), spoilt, ks=(2, 4), method=method, indices=(index,), where=kept)
+    (name,) = ours.indices
+    expected = np.abs(x[kept]).sum() + (0 if index is spread else 4)  # one program for both
+    assert_allclose(ours.indices[name], expected, rtol=1e-5)

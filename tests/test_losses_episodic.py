@@ -1,4 +1,4 @@
-"""The prototypical loss against loops over queries and classes."""
+"""The episodic losses against loops over queries and classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from clusterjax.losses.episodic import prototypical_loss
+from clusterjax.losses.episodic import prototypical_loss, relation_loss
 
 DISTANCES = {
     "squared_euclidean": lambda a, b: np.sum((a - b) ** 2),
@@ -106,3 +106,23 @@ def test_what_has_no_meaning_is_refused():
         prototypical_loss(x, labels, num_support=0)
     with pytest.raises(ValueError, match="metric cannot be 'precomputed'"):
         prototypical_loss(x, labels, metric="precomputed")
+
+
+@pytest.mark.parametrize("num_support", [1, 2, None])
+def test_relation_loss_against_loops(num_support):
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(11, 3)), np.array([0, 0, 0, 2, 2, 2, 2, 3, -1, 3, 0])
+    terms = []
+    for q in range(11):
+        of_own = [i for i in range(11) if labels[i] == labels[q]]
+        if labels[q] < 0 or (of_own.index(q) < num_support if num_support else len(of_own) < 2):
+            continue
+        total = 0.0
+        for k in (0, 2, 3):
+            rows = [i for i in range(11) if labels[i] == k]
+            rows = rows[:num_support] if num_support else [i for i in rows if i != q]
+            c = x[rows].mean(0)
+            d = 1 - x[q] @ c / np.linalg.norm(x[q]) / np.linalg.norm(c)
+            total += (d - (k != labels[q])) ** 2
+        terms.append(total)
+    assert_allclose(relation_loss(x, labels, num_clusters=5, num_support=num_support), np.mean(terms), rtol=1e-5)

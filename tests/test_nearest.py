@@ -35,7 +35,14 @@ SILHOUETTES = {
     "summary": cj.silhouette_summary,
     "loss": losses.silhouette_loss,
 }
-IN_ANY_TRACE = ("docstring", "jit", "vmap", "traced", "example")  # what a contract test would learn nothing new about
+IN_ANY_TRACE = (
+    "docstring",
+    "jit",
+    "vmap",
+    "traced",
+    "example",
+    "proxies",
+)  # what a contract test would learn nothing new about
 
 
 def taking(module, *parameters):

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from clusterjax import losses
 from experiments import train
 from experiments.configs import Config
 from experiments.data import Part
+from experiments.omniglot import LOSSES
 from experiments.runs import RunError
 
 CONFIG = Config(steps=12, classes=4, drawings=3, validate_every=4)
@@ -52,14 +54,55 @@ def same(ours, theirs):
 
 def test_a_batch_holds_distinct_drawings_of_distinct_classes():
     images = jnp.arange(7 * 20, dtype=jnp.float32).reshape(7, 20, 1, 1) * jnp.ones((1, 1, 28, 28)) * 255
-    batch, labels = train.sample_batch(jax.random.key(0), images, 5, 6)
+    batch, chosen = train.sample_batch(jax.random.key(0), images, 5, 6)
     assert batch.shape == (30, 28, 28, 1)
     which = np.asarray(batch[:, 0, 0, 0]).round().astype(int)
     assert len(set(which)) == 30
     classes = (which // 20).reshape(5, 6)
     assert (classes == classes[:, :1]).all()
     assert len(set(classes[:, 0])) == 5
-    np.testing.assert_array_equal(labels, np.repeat(np.arange(5), 6))
+    np.testing.assert_array_equal(chosen, classes[:, 0])
+
+
+class Little(nnx.Module):
+    """So small an encoder that every loss can train it."""
+
+    def __init__(self, *, dim, normalize, rngs):
+        self.layer = nnx.Linear(28 * 28, dim, rngs=rngs)
+
+    def __call__(self, images):
+        return self.layer(images.reshape(len(images), -1))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(train.ENCODERS, "conv4", Little)
+    config = replace(CONFIG, steps=60, dim=8, classes=6, drawings=6, validate_every=15, loss=name)
+    graph, variables = train.train(config, LOSSES[name], part(), part(), tmp_path, lambda text, step: None)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < log[0]["loss"]
+    assert isinstance(nnx.merge(graph, variables), Little)
+    assert "proxies" not in str(jax.tree_util.tree_structure(variables))
+
+
+def test_proxies_are_learned_and_belong_to_the_classes_of_the_data():
+    seen = []
+
+    def loss(embeddings, labels, *, proxies):
+        jax.debug.callback(lambda labels: seen.append(np.unique(labels)), labels)
+        return losses.softmax_loss(embeddings, labels, proxies=proxies)
+
+    images = jnp.asarray(part().images)
+    config = replace(CONFIG, classes=2)
+    graph, state = train.create(config, train.proxies_for(loss, config, 6))
+    assert state.params.proxies.shape == (6, 64)
+    after, _ = train.take_steps(state, images, graph=graph, loss=loss, config=config, length=3)
+    jax.effects_barrier()
+    assert sorted(map(tuple, seen)) == sorted(
+        tuple(sorted(np.asarray(train.sample_batch(jax.random.fold_in(jax.random.key(0), i), images, 2, 3)[1])))
+        for i in range(3)
+    )
+    assert (np.abs(after.params.proxies - state.params.proxies).max(1) > 0).all()
 
 
 def test_training_learns(whole):

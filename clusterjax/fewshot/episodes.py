@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_integers, as_labels
 from clusterjax.distances import is_traced
+from clusterjax.drawing import bucket, draw, pick
 from clusterjax.partition import members, out_of_range
 from clusterjax.typing import Array
 
@@ -175,19 +176,19 @@ def sample(
 
 def _sample_independent(key, labels, groups, way, size, num_episodes, num_clusters) -> jax.Array:
     """Rows [num_episodes, way, size]: draw a group, `way` of its classes, `size` rows of each."""
-    rows = _bucket(labels, num_clusters)
+    rows = bucket(labels, num_clusters)
     group_of_class = jnp.zeros(num_clusters, int)
     if groups is not None:
         # there are never more groups than classes, so class ids can number them
         of_class = jax.ops.segment_max(groups, labels, num_clusters)
         group_of_class = jnp.unique(of_class, size=num_clusters, return_inverse=True)[1]
-    classes = _bucket(jnp.where(rows.sizes > 0, group_of_class, num_clusters), num_clusters)
-    eligible = _bucket(jnp.where(classes.sizes >= way, 0, 1), 1)
+    classes = bucket(jnp.where(rows.sizes > 0, group_of_class, num_clusters), num_clusters)
+    eligible = bucket(jnp.where(classes.sizes >= way, 0, 1), 1)
 
     def episode(bits):
-        group = _draw(bits[:1], eligible, jnp.array(0))[0]
-        drawn = _draw(bits[1 : 1 + way], classes, group)
-        return jax.vmap(_draw, in_axes=(0, None, 0))(bits[1 + way :].reshape(way, size), rows, drawn)
+        group = draw(bits[:1], eligible, jnp.array(0))[0]
+        drawn = draw(bits[1 : 1 + way], classes, group)
+        return jax.vmap(draw, in_axes=(0, None, 0))(bits[1 + way :].reshape(way, size), rows, drawn)
 
     # one call for all: a key for each episode would double the time to compile
     return jax.vmap(episode)(jax.random.bits(key, (num_episodes, 1 + way + way * size), jnp.uint32))
@@ -198,7 +199,7 @@ def _sample_disjoint(key, labels, way, size, num_episodes, num_clusters) -> jax.
     order_key, deal_key = jax.random.split(key)
     order = jax.random.uniform(order_key, (num_clusters + labels.size,), jnp.float32)
     class_order, row_order = jnp.split(order, [num_clusters])
-    rows = _bucket(labels, num_clusters)
+    rows = bucket(labels, num_clusters)
     # a row's draw belongs to its place among the sorted rows, where those that take no part come last
     shuffle = jnp.lexsort((row_order, labels[rows.order]))
     rows = rows._replace(order=rows.order[shuffle])
@@ -212,7 +213,7 @@ def _sample_disjoint(key, labels, way, size, num_episodes, num_clusters) -> jax.
         return left.at[classes].add(-1), (jnp.where(urgency > 0, classes, -1), (blocks - left)[classes])
 
     _, (classes, used) = jax.lax.scan(deal, blocks, jnp.arange(num_episodes))
-    return jax.vmap(jax.vmap(lambda c, b: _pick(rows, c, b * size + jnp.arange(size))))(classes, used)
+    return jax.vmap(jax.vmap(lambda c, b: pick(rows, c, b * size + jnp.arange(size))))(classes, used)
 
 
 def _even_shares(order: jax.Array, capacity: jax.Array, total: int, limit: int) -> jax.Array:
@@ -229,41 +230,3 @@ def _even_shares(order: jax.Array, capacity: jax.Array, total: int, limit: int) 
     place += jnp.zeros_like(order, place.dtype)
     one_more = can_more & (place < total - shares.sum())
     return jnp.where(one_more, shares + 1, shares)
-
-
-class Buckets(NamedTuple):
-    """Items sorted by bucket: item r of bucket b is `order[starts[b] + r]`, for r < sizes[b]."""
-
-    order: jax.Array
-    starts: jax.Array
-    sizes: jax.Array
-
-
-def _bucket(ids: jax.Array, num_buckets: int) -> Buckets:
-    """Items with the id `num_buckets` are in no bucket: the sort puts them last, the scatter drops them."""
-    sizes = jnp.zeros(num_buckets, int).at[ids].add(1, mode="drop")
-    return Buckets(jnp.argsort(ids, stable=True), jnp.cumsum(sizes) - sizes, sizes)
-
-
-def _pick(buckets: Buckets, bucket: jax.Array, ranks: jax.Array) -> jax.Array:
-    """The items of these `ranks [r]` in one bucket; -1 where there is none, as in bucket -1."""
-    size = jnp.where(bucket < 0, 0, buckets.sizes[bucket])
-    return jnp.where(ranks < size, buckets.order[buckets.starts[bucket] + ranks], -1)
-
-
-def _draw(bits: jax.Array, buckets: Buckets, bucket: jax.Array) -> jax.Array:
-    """Different items of one bucket in random order, as many as there are random `bits [count]`.
-
-    Draw i picks among the items that draws 0 .. i-1 left over. Going backwards, every later draw that is not below
-    draw i moves up by one: it then names an item and not a left-over. The cost does not depend on the bucket's size,
-    and an item's probability is off by less than size / 2^32.
-    """
-    steps = jnp.arange(bits.size)
-    left = jnp.maximum(jnp.where(bucket < 0, 0, buckets.sizes[bucket]) - steps, 1)
-    draws = (bits % left.astype(bits.dtype)).astype(left.dtype)
-
-    def make_room(step, draws):
-        i = bits.size - 2 - step
-        return jnp.where((steps > i) & (draws >= draws[i]), draws + 1, draws)
-
-    return _pick(buckets, bucket, jax.lax.fori_loop(0, bits.size - 1, make_room, draws))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from clusterjax.by_cluster import distances_within
 from clusterjax.distances import ratio
 from clusterjax.indices import INDICES, Index
+from clusterjax.indices.own import ask
 from clusterjax.indices.silhouette import is_comparable
 from clusterjax.partition import Partition, clean, scaled
 from clusterjax.public import public
@@ -101,19 +102,16 @@ def _made(function: Callable, name: str, low: float, high: float, higher_is_bett
         left = 1 / (1 + (s - low if isfinite(low) else high - s))
         return left if isfinite(low) == higher_is_better else 1 - left
 
-    parameters = inspect.signature(function).parameters
-    if list(parameters)[1:2] == ["weights"]:
+    if list(inspect.signature(function).parameters)[1:2] == ["weights"]:
         return _of_soft(function, bounded)
-    takes_number = "num_clusters" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
     def kernel(p: Partition, **_: Unpack[Clustered]) -> Scalar:
         if not len(p.x):
             return p.x.sum()
         assert p.own is not None  # labels are hard
-        k = p.w.shape[1]
-        x, labels = clean(p).x, jnp.where(p.own < k, p.own, -1)
+        x, k = clean(p).x, p.w.shape[1]
         one_point = ((p.counts == 0)[:, None] | (x == x[p.counts.argmax()][None])).all()
-        s = function(x, labels, num_clusters=k) if takes_number else function(x, labels)
+        s = ask(function, x, jnp.where(p.own < k, p.own, -1), k)
         loss = jnp.where(one_point, jnp.asarray(0.5, x.dtype), bounded(s).astype(x.dtype))
         return jnp.where(is_comparable(p), loss, 0)
 

@@ -11,7 +11,7 @@ from clusterjax.by_cluster import distances_to
 from clusterjax.distances import matmul, ratio
 from clusterjax.partition import Partition, centroids, clean
 from clusterjax.public import public
-from clusterjax.typing import Count, Measured, Scalar
+from clusterjax.typing import Count, Flags, Measured, Scalar, Scores, Sums
 
 
 @public(first="embeddings", metric="squared_euclidean", points_for="prototypes are means of points")
@@ -44,6 +44,48 @@ def prototypical_loss(p: Partition, *, num_support: Count | None = 1, **_: Unpac
 
     Source: Snell, Swersky, Zemel, Prototypical networks for few-shot learning (2017).
     """
+    distances, is_query, sizes = _to_prototypes(p, num_support)
+    # the lowest float and not -inf: without any prototype the softmax is still finite, and has no gradient
+    log_p = jax.nn.log_softmax(jnp.where(sizes > 0, -distances, jnp.finfo(distances.dtype).min), axis=1)
+    return _mean_over(is_query, -jnp.where(p.w > 0, log_p, 0).sum(1))
+
+
+@public(first="embeddings", metric="cosine", points_for="prototypes are means of points")
+def relation_loss(p: Partition, *, num_support: Count | None = 1, **_: Unpack[Measured]) -> Scalar:
+    """Relation network: the distance to the prototype of the own class should be 0, to all others 1.
+
+    `mean over queries q of sum_k (d(q, c_k) - [k != y(q)])^2`
+
+    Queries and prototypes as in `prototypical_loss`. With a learned metric in [0, 1] such as `modules.Relation` it is
+    the loss of the relation network, whose relation is 1 - d; with the cosine distance that of its fixed rival.
+
+    Args:
+        num_support: points of each class that make its prototype, or None for leave-one-out.
+
+    Returns:
+        A scalar >= 0. A class with no more than `num_support` points gives no queries but is a prototype still; an
+        empty id is none. Without queries it is 0 with zero gradient. NaN in, NaN out.
+
+    Raises:
+        ValueError: `num_support` below 1.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+        >>> float(relation_loss(x, jnp.array([0, 0, 1, 1])))
+        0.0
+        >>> float(relation_loss(x, jnp.array([0, 1, 0, 1])))
+        1.0
+
+    Source: Sung et al., Learning to compare: relation network for few-shot learning (2018).
+    """
+    distances, is_query, sizes = _to_prototypes(p, num_support)
+    wanted = jnp.where(p.w > 0, 0, jnp.ones_like(distances))
+    return _mean_over(is_query, jnp.where(sizes > 0, jnp.square(distances - wanted), 0).sum(1))
+
+
+def _to_prototypes(p: Partition, num_support: int | None) -> tuple[Sums, Flags, jax.Array]:
+    """Distances [n, k] to the prototypes, which points are queries, and of how many points a prototype is [1, k]."""
     x, w = clean(p).x, p.w
     # each member's place in its class, from 1; 0 for the points that take no part
     place = (jnp.cumsum(w, axis=0) * w).sum(1)
@@ -60,6 +102,8 @@ def prototypical_loss(p: Partition, *, num_support: Count | None = 1, **_: Unpac
         is_query = own_size > 1
     else:
         is_query = place > num_support
-    # the lowest float and not -inf: without any prototype the softmax is still finite, and has no gradient
-    log_p = jax.nn.log_softmax(jnp.where(sizes > 0, -distances, jnp.finfo(x.dtype).min), axis=1)
-    return ratio(-jnp.where(w > 0, log_p, 0).sum(1) @ is_query.astype(x.dtype), is_query.sum(dtype=x.dtype))
+    return distances, is_query, sizes[None, :]
+
+
+def _mean_over(is_query: Flags, values: Scores) -> Scalar:
+    return ratio(values @ is_query.astype(values.dtype), is_query.sum(dtype=values.dtype))

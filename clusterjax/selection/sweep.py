@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -26,6 +25,7 @@ from clusterjax.arguments import (
 from clusterjax.clustering.kmeans import KMeansResult, kmeans
 from clusterjax.distances import as_points, is_traced, precomputed, resolve
 from clusterjax.indices import INDICES
+from clusterjax.indices.own import ask, takes
 from clusterjax.progress import bar, tracked
 from clusterjax.selection.candidates import as_ks, check_enough, groups
 from clusterjax.selection.gap import GapResult, Reference, check_reference, gap_curve
@@ -111,8 +111,9 @@ def sweep_k(
         x: [n, d]; or, where the method is a function, the distances [n, n] with `metric="precomputed"`.
         ks: numbers of clusters, in any order.
         method: "kmeans"; or a function of k that gives labels [n], such as a tree that is cut.
-        indices: names of `clusterjax.INDICES`, or functions `f(x, labels, *, num_clusters, where)` (and `metric`, where
-            they have it, and `weights`), called by their `__name__`.
+        indices: names of `clusterjax.INDICES`, or functions `f(x, labels)`, called by their `__name__`, which are given
+            `num_clusters` (k or more: some ids may have no members), `where`, `metric` and `weights` if they take them.
+            To one without `where` what takes no part has label -1 and a finite row.
         num_restarts: starts of each k-means, the best of which is kept.
         gap_references: sets of references for the gap, with k-means; 0 leaves it out.
         reference: as in `gap_statistic`.
@@ -177,7 +178,7 @@ def sweep_k(
             scores[name], why = sweep_silhouettes(x, labels, where, weights, resolved, candidates, shown)
             shuffled = shuffled_silhouettes(key, x, labels, scores[name], weights, resolved, candidates[-1])
         else:
-            given = {"metric": metric} if _takes(function, "metric") else {}
+            given = {"metric": metric} if takes(function, "metric") else {}
             given |= {} if weights is None else {"weights": weights}
             steps = tracked(candidates, name, shown)
             scores[name], why = _score_each(partial(function, **given), x, labels, where, candidates, steps)
@@ -205,16 +206,12 @@ def _named(indices: Sequence[str | Callable[..., jax.Array]]) -> dict[str, Calla
     return found
 
 
-def _takes(function: Callable, option: str) -> bool:
-    return option in inspect.signature(function).parameters
-
-
 def _check_weighable(functions: dict[str, Callable[..., jax.Array]], gap_references: int) -> None:
     """Refuse what would count each point once where others weigh it."""
     if gap_references:
         raise ValueError("the gap counts each point once: leave gap_references out, or the weights")
     for name, function in functions.items():
-        if not _takes(function, "weights"):
+        if not takes(function, "weights"):
             raise ValueError(f"{name} takes no weights and counts each point once: leave it out, or the weights")
 
 
@@ -264,7 +261,7 @@ def _score_each(function, x, labels, where, ks, steps) -> tuple[jax.Array, dict[
     values, reasons = [], {}
     for place, k in enumerate(steps):
         try:
-            value = jnp.asarray(function(x, labels[place], num_clusters=largest[k], where=where))
+            value = jnp.asarray(ask(function, x, labels[place], largest[k], where))
         except ValueError as error:
             value, reasons[k] = jnp.asarray(jnp.nan), str(error)
         values.append(value.astype(as_points(x).dtype))
