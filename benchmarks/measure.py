@@ -44,8 +44,12 @@ def in_turn(rivals: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
 def peak_megabytes(module: str, *arguments: str) -> float | None:
     """How far a fresh process's memory rises above what it held when the data lay ready; None if it fails (on macOS).
 
+    On an accelerator, whose memory is not the process's, None too.
+
     `python -m module --memory arguments` must print what `report_peak` returns as its last line.
     """
+    if jax.default_backend() != "cpu":
+        return None
     command = [sys.executable, "-m", module, "--memory", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return float(done.stdout.splitlines()[-1]) if done.returncode == 0 else None

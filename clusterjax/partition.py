@@ -217,12 +217,18 @@ def squared_to_centroids(x: jax.Array, c: jax.Array, own: Members | None) -> jax
     return gram_squared(gram_factors(x)[0], gram_factors(c)[1]) if own is None else anchored(x, c, own).squared
 
 
+def squared_between(c: jax.Array) -> jax.Array:
+    """Squared distances [k, k] between centroids, from the differences: a third one far away takes no digits."""
+    # a row at a time, and the gradient too: all differences would be an array [k, k, d]
+    return jax.lax.map(jax.checkpoint(lambda one: jnp.square(c - one[None, :]).sum(1)), c)
+
+
 def anchored(x: jax.Array, c: jax.Array, own: Members) -> Anchored:
     """`x` [n, d] around the centroids `c` [k, d]; of a point without a cluster nothing is to be read."""
     rest = x - c.at[own].get(mode="clip")
     # towards[l, i] = u_i . (c_own(i) - c_l), exactly 0 for its own
     towards = (rest * c.at[own].get(mode="clip")).sum(1)[None, :] - matmul(c, rest.T)
     towards = jnp.where(jax.nn.one_hot(own, len(c), dtype=bool).T, 0, towards)
-    between = jax.lax.map(lambda one: jnp.square(c - one[None, :]).sum(1), c).at[own].get(mode="clip")
+    between = squared_between(c).at[own].get(mode="clip")
     squared = (rest * rest).sum(1, keepdims=True) + 2 * towards.T + between
     return Anchored(rest, squared, 2 * towards + between.T / 2)

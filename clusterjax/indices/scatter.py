@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from clusterjax.distances import above_noise, ratio, row_minimum, safe_sqrt
 from clusterjax.indices.silhouette import comparable, is_comparable
-from clusterjax.partition import Partition, centroids, present_mean, scaled
+from clusterjax.partition import Partition, centroids, present_mean, scaled, squared_between
 from clusterjax.public import public
 from clusterjax.typing import Centroids, Scalar, Scores, Weighted
 
@@ -115,10 +115,8 @@ def xie_beni_index(p: Partition, **_: Unpack[Weighted]) -> Scalar:
 
 def _between_centroids(p: Partition, c: Centroids) -> tuple[jax.Array, jax.Array]:
     """Squared distances [k, k] between the centroids, and which of them are of two clusters that have members."""
-    # from the differences, a row at a time: a third centroid far away takes no digits
-    apart = jax.lax.map(lambda one: jnp.square(c - one[None, :]).sum(1), c)
     present = p.sizes > 0
-    return apart, present[:, None] & present[None, :] & ~jnp.eye(len(c), dtype=bool)
+    return squared_between(c), present[:, None] & present[None, :] & ~jnp.eye(len(c), dtype=bool)
 
 
 def _around_centroids(p: Partition) -> tuple[Centroids, Scores]:
