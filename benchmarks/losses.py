@@ -19,7 +19,7 @@ from benchmarks import measure
 from clusterjax import losses
 from experiments import train
 from experiments.configs import Config
-from experiments.omniglot import LOSSES
+from experiments.losses import LOSSES
 
 VARIANTS = {
     "silhouette ratio, squared distances": partial(losses.silhouette_ratio_loss, metric="squared_euclidean"),
@@ -50,7 +50,7 @@ def conv4_step(classes: int) -> partial:
     """One step of training, on made-up images."""
     images = np.random.default_rng(0).integers(0, 255, (classes, 20, 28, 28)).astype(np.uint8)
     config = Config(classes=classes, drawings=POINTS // classes)
-    graph, state = train.create(config)
+    graph, state = train.create(config, train.shape_of(images))
     options = {"graph": graph, "loss": no_loss, "config": config, "length": 1}
     return partial(train.take_steps, state, jnp.asarray(images), **options)
 

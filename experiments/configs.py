@@ -22,21 +22,8 @@ import tyro
 
 
 @dataclass(frozen=True)
-class Config:
-    """Everything that a run depends on. The same settings in the same folder go on with the same run."""
-
-    dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
-    """omniglot insists on Omniglot; auto takes glyphs, letters drawn from fonts, where there is none, and says so."""
-    split: Literal["vinyals", "lake"] = "vinyals"
-    """Which characters are never seen in training. lake keeps whole alphabets apart and is the harder one."""
-    data_dir: Path | None = None
-    """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
-    ~/tensorflow_datasets; where they hold none it is fetched from its authors, once."""
-    out: Path | None = None
-    """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<config>, and what differs from
-    that config."""
-    overwrite: bool = False
-    """Start anew in a folder that holds another run; what it holds is deleted."""
+class Training:
+    """What a training run depends on whatever the data are: the loss with its options, the embedding, the batches."""
 
     loss: Annotated[str, tyro.conf.arg(metavar="NAME|none|MODULE:FUNCTION")] = "silhouette"
     """The loss to train with: one of clusterjax.losses without its _loss, such as silhouette, prototypical, triplet or
@@ -61,13 +48,12 @@ class Config:
     per_class: int = 10
     """Of soft_triple: vectors of each class."""
 
-    encoder: Literal["conv4", "pixels"] = "conv4"
-    """pixels are the images themselves: a floor, not trained."""
+    encoder: str = "conv4"
+    """Which network."""
     dim: int | None = None
     """Length of the embedding. Default: the flattened map of 64 numbers, as in the paper."""
     normalize: bool = False
     """Scale each embedding to length 1."""
-
     steps: int = 700
     """Training steps."""
     classes: int = 120
@@ -78,10 +64,30 @@ class Config:
     """Adam's rate at the start; it falls to zero along a cosine."""
     seed: int = 0
     """Of the weights and of the batches; two losses with one seed see the same batches."""
-    train_on: Literal["train", "train+validation"] = "train"
-    """With train the best weights on the validation classes are kept; with train+validation the last."""
     validate_every: int = 100
     """Steps between two looks at the validation classes, and between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class Config(Training):
+    """Everything that a run depends on. The same settings in the same folder go on with the same run."""
+
+    dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
+    """omniglot insists on Omniglot; auto takes glyphs, letters drawn from fonts, where there is none, and says so."""
+    split: Literal["vinyals", "lake"] = "vinyals"
+    """Which characters are never seen in training. lake keeps whole alphabets apart and is the harder one."""
+    data_dir: Path | None = None
+    """Folder with omniglot/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
+    ~/tensorflow_datasets; where they hold none it is fetched from its authors, once."""
+    out: Path | None = None
+    """Folder of this run. Default: runs/omniglot/<dataset>-<split>-<loss>-seed<seed>-<config>, and what differs from
+    that config."""
+    overwrite: bool = False
+    """Start anew in a folder that holds another run; what it holds is deleted."""
+    encoder: Literal["conv4", "pixels"] = "conv4"
+    """pixels are the images themselves: a floor, not trained."""
+    train_on: Literal["train", "train+validation"] = "train"
+    """With train the best weights on the validation classes are kept; with train+validation the last."""
     episodes: int = 10_000
     """Test episodes of each kind."""
 

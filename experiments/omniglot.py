@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
-import inspect
 import io
 import json
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -27,21 +24,10 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from clusterjax import INDICES, losses
-from experiments import data, evaluate, figures, runs, train
+from experiments import data, evaluate, figures, losses, runs, train
 from experiments.configs import CONFIGS, Config
 from experiments.encoders import ENCODERS, pixels
-from experiments.messages import first_line
 from experiments.runs import RunError
-
-# those of the library by their names, and the other indices as losses
-LOSSES = {name: losses.validity_loss(name) for name in INDICES} | {
-    name.removesuffix("_loss"): loss
-    for name, loss in vars(losses).items()
-    if inspect.isfunction(loss) and list(inspect.signature(loss).parameters)[1:2] == ["labels"]
-}
-# settings that are the loss's own
-OPTIONS = ("metric", "power", "temperature", "target", "average", "margin", "scale", "mining")
 
 
 def parse(arguments: Sequence[str] | None) -> Config:
@@ -51,22 +37,6 @@ def parse(arguments: Sequence[str] | None) -> Config:
     chosen, rest = first.parse_known_args(arguments)
     described = f"{__doc__}\n--config {{{','.join(CONFIGS)}}} names the defaults (now those of {chosen.config})."
     return tyro.cli(Config, args=rest, default=CONFIGS[chosen.config], description=described, prog="omniglot.py")
-
-
-def find_loss(config: Config) -> Callable[..., jax.Array]:
-    """The loss that the settings name, with their options."""
-    if config.loss not in LOSSES and ":" not in config.loss:
-        raise RunError(f"--loss {config.loss}: choose one of {', '.join(LOSSES)}, none, or MODULE:FUNCTION.")
-    module, _, attribute = config.loss.partition(":")
-    try:
-        function = LOSSES.get(config.loss) or getattr(importlib.import_module(module), attribute)
-        taken = inspect.signature(function).parameters
-    except Exception as error:  # whatever running a file of the user's may raise
-        raise RunError(f"--loss {config.loss}: {first_line(error)}.") from error
-    options = {option: value for option in OPTIONS if (value := getattr(config, option)) is not None}
-    if unknown := options.keys() - taken.keys():
-        raise RunError(f"--loss {config.loss} takes no --{' or --'.join(sorted(unknown))}; leave it out.")
-    return partial(function, **options) if options else function
 
 
 def is_trained(config: Config) -> bool:
@@ -109,21 +79,7 @@ def check(config: Config, dataset: data.Dataset) -> None:
         raise RunError("--steps must be 0 or more, --validate-every 1 or more.")
     if not config.learning_rate > 0:
         raise RunError(f"--learning-rate {config.learning_rate}: it must be positive.")
-    embeddings = jax.ShapeDtypeStruct((config.classes * config.drawings, config.dim or 64), jnp.float32)
-    labels = jax.ShapeDtypeStruct(embeddings.shape[:1], jnp.int32)
-    try:
-        function = find_loss(config)
-        proxies = jax.eval_shape(partial(train.proxies_for, function, config, classes))
-        given = {"num_clusters": config.classes} if proxies is None else {}
-        loss = jax.eval_shape(
-            partial(function, **given), embeddings, labels, **({} if proxies is None else {"proxies": proxies})
-        )
-    except RunError:
-        raise
-    except Exception as error:  # whatever a function of the user's may raise
-        raise RunError(f"--loss {config.loss} with these options fails on a batch: {first_line(error)}.") from error
-    if getattr(loss, "shape", None) != () or not jnp.issubdtype(loss.dtype, jnp.floating):
-        raise RunError(f"--loss {config.loss} must return one number, a float, and not {loss}.")
+    losses.check(config, classes, config.dim or 64)
 
 
 def training_parts(config: Config, dataset: data.Dataset) -> list[data.Part]:
@@ -136,7 +92,7 @@ def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -
     if config.encoder == "pixels":
         return pixels
     if config.loss == "none":
-        graph, state = train.create(config)
+        graph, state = train.create(config, train.shape_of(dataset.train.images))
         return lambda images: train.embed(graph, train.variables(state), jnp.asarray(images))
     part = data.merge(*training_parts(config, dataset))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -147,7 +103,7 @@ def fit(config: Config, dataset: data.Dataset, folder: Path, console: Console) -
             progress.update(task, completed=step, description=text or "training")
 
         validation = dataset.validation if config.train_on == "train" else None
-        graph, variables = train.train(config, find_loss(config), part, validation, folder, report)
+        graph, variables = train.train(config, losses.find(config), part, validation, folder, report)
     return lambda images: train.embed(graph, variables, jnp.asarray(images))
 
 
@@ -182,7 +138,7 @@ def run(config: Config, console: Console) -> Path:
         "experiment": "omniglot",
         **runs.settings(config),
         "commit": runs.commit(),
-        "code": runs.code(*([find_loss(config)] if is_trained(config) else [])),
+        "code": runs.code(*([losses.find(config)] if is_trained(config) else [])),
     }
     with runs.open_run(folder, about, overwrite=config.overwrite) as found:
         console.print(f"{dataset.name}, split {dataset.split}: run in {folder}", soft_wrap=True)

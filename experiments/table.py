@@ -35,7 +35,7 @@ COLUMNS = (
     ("20-way 1-shot, one alphabet", "within_alphabet_accuracy", 20, 1),
 )
 REFERENCE = "prototypical"  # every loss is compared with this one, on the same batches and the same episodes
-OF_THE_LOSS = ("loss", "metric", "power", "temperature", "target", "average")
+OF_THE_LOSS = ("loss", "metric", "power", "temperature", "target", "average", "margin", "scale", "mining")
 OF_THE_RUN = ("run", "seed", "train_seconds", "command", "device", "jax")
 OF_THE_ROW = ("measure", "way", "shot", "queries", "value", "ci95")
 

@@ -10,14 +10,13 @@ cores, it ends with the same weights and the same numbers.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,15 +26,15 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from clusterjax import fewshot
-from experiments.configs import Config
+from experiments.configs import Config, Training
 from experiments.data import Part
 from experiments.encoders import ENCODERS
+from experiments.losses import Loss, proxies_for, takes_proxies
 from experiments.messages import say
 from experiments.runs import RunError, write
 
 # Steps of one compiled call. On a CPU a step alone spends a third of its time on getting its memory from the system.
 STEPS_PER_CALL = 25
-Loss = Callable[..., jax.Array]
 
 
 class Best(NamedTuple):
@@ -56,12 +55,12 @@ class Learned(NamedTuple):
     """What the optimiser moves.
 
     Attributes:
-        encoder: its parameters.
+        encoder: its parameters, an `nnx.State`.
         proxies: [classes, d], or [classes, m, d], vectors of the classes; None where the loss takes none.
     """
 
-    encoder: nnx.State
-    proxies: jax.Array | None
+    encoder: Any
+    proxies: Any
 
 
 class TrainState(NamedTuple):
@@ -82,10 +81,24 @@ class TrainState(NamedTuple):
     best: Best
 
 
-def create(config: Config, proxies: jax.Array | None = None) -> tuple[nnx.GraphDef, TrainState]:
-    """The encoder's structure, and its state before the first step."""
-    model = ENCODERS[config.encoder](dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
+def create(
+    config: Training, shape: tuple[int, ...], loss: Loss | None = None, num_classes: int = 0
+) -> tuple[nnx.GraphDef, TrainState]:
+    """The encoder's structure, and its state before the first step.
+
+    Args:
+        config: the settings.
+        shape: of one example, as `shape_of` gives it.
+        loss: what it will be trained with, and on how many classes: a loss may want vectors of them.
+        num_classes: see there.
+    """
+    model = ENCODERS[config.encoder](shape, dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
     graph, params, statistics = nnx.split(model, nnx.Param, ...)
+    proxies = None
+    if loss is not None and takes_proxies(loss):
+        one = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        embedding = jax.eval_shape(lambda x: nnx.merge(graph, params, statistics, copy=True)(x), one)
+        proxies = proxies_for(loss, config, num_classes, embedding.shape[1])
     best = Best(jnp.float32(-1), jnp.int32(0), nnx.merge_state(params, statistics))
     learned = Learned(params, proxies)
     return graph, TrainState(jnp.int32(0), learned, statistics, optimizer(config).init(learned), best)
@@ -96,38 +109,35 @@ def variables(state: TrainState) -> nnx.State:
     return nnx.merge_state(state.params.encoder, state.statistics)
 
 
-def takes_proxies(loss: Loss) -> bool:
-    """Whether a loss wants vectors of the classes."""
-    return "proxies" in inspect.signature(loss).parameters
-
-
-def proxies_for(loss: Loss, config: Config, num_classes: int) -> jax.Array | None:
-    """Random vectors of the classes for a loss that takes some, of length 1 on average."""
-    if not takes_proxies(loss):
-        return None
-    several = "SeveralProxies" in str(inspect.signature(loss).parameters["proxies"].annotation)
-    shape = (num_classes, *([config.per_class] if several else []), config.dim or 64)
-    # another key than that of any step
-    return jax.random.normal(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), shape) / shape[-1] ** 0.5
-
-
-def optimizer(config: Config) -> optax.GradientTransformation:
+def optimizer(config: Training) -> optax.GradientTransformation:
     """Adam, its rate falling to zero along a cosine."""
     return optax.adam(optax.cosine_decay_schedule(config.learning_rate, max(config.steps, 1)))
 
 
 def sample_batch(key: jax.Array, images: jax.Array, classes: int, drawings: int) -> tuple[jax.Array, jax.Array]:
-    """Drawings of some classes, class by class, `[classes * drawings, 28, 28, 1]` in 0..1; which classes they are."""
+    """Drawings of some classes, class by class, as an encoder takes them; and which classes they are."""
     which, how = jax.random.split(key)
     chosen = jax.random.choice(which, images.shape[0], (classes,), replace=False)
     order = jnp.argsort(jax.random.uniform(how, (classes, images.shape[1])), axis=1)[:, :drawings]
-    batch = images[chosen[:, None], order].astype(jnp.float32) / 255
-    return batch.reshape(-1, *images.shape[2:], 1), chosen
+    return prepared(images[chosen[:, None], order].reshape(-1, *images.shape[2:])), chosen
+
+
+def prepared(examples: jax.Array) -> jax.Array:
+    """What an encoder takes: images in 0..1 with their channels last, whatever is not bytes as it is."""
+    if examples.dtype != jnp.uint8:
+        return examples
+    examples = examples.astype(jnp.float32) / 255
+    return examples[..., None] if examples.ndim == 3 else examples
+
+
+def shape_of(images: np.ndarray | jax.Array) -> tuple[int, ...]:
+    """The shape of one of them, `[classes, drawings, ...]`, as an encoder takes it."""
+    return jax.eval_shape(prepared, jax.ShapeDtypeStruct((1, *images.shape[2:]), images.dtype)).shape[1:]
 
 
 @partial(jax.jit, static_argnames=("graph", "loss", "config", "length"))
 def take_steps(
-    state: TrainState, images: jax.Array, *, graph: nnx.GraphDef, loss: Loss, config: Config, length: int
+    state: TrainState, images: jax.Array, *, graph: nnx.GraphDef, loss: Loss, config: Training, length: int
 ) -> tuple[TrainState, jax.Array]:
     """`length` steps; returns the new state and the loss of each."""
 
@@ -155,10 +165,10 @@ def take_steps(
 
 @partial(jax.jit, static_argnames="graph")
 def embed(graph: nnx.GraphDef, variables: nnx.State, images: jax.Array) -> jax.Array:
-    """Embeddings `[classes * drawings, d]` of images `[classes, drawings, 28, 28]`, norms as at test."""
+    """Embeddings `[classes * drawings, d]` of images `[classes, drawings, ...]`, norms as at test."""
     model = nnx.merge(graph, variables, copy=True)
     model.eval()
-    embeddings = jax.lax.map(lambda drawings: model(drawings[..., None].astype(jnp.float32) / 255), images)
+    embeddings = jax.lax.map(lambda drawings: model(prepared(drawings)), images)
     return embeddings.reshape(-1, embeddings.shape[-1])
 
 
@@ -185,7 +195,7 @@ def train(
     """
     # where a run lies is no part of what is compiled
     config = replace(config, out=None, data_dir=None, overwrite=False)
-    graph, state = create(config, proxies_for(loss, config, len(part.images)))
+    graph, state = create(config, shape_of(part.images), loss, len(part.images))
     images = jnp.asarray(part.images)
     log = folder / "log.jsonl"
     with ocp.CheckpointManager(

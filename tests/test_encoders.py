@@ -75,3 +75,9 @@ def test_normalizing_a_zero_embedding_gives_zero_not_nan():
     model.eval()
     # At test time an untrained norm is the identity: a blank image has a zero embedding.
     np.testing.assert_array_equal(model(jnp.zeros((2, 28, 28, 1))), 0)
+
+
+def test_conv4_takes_colours_and_other_sizes():
+    images = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+    assert Conv4((32, 32, 3), features=8, rngs=nnx.Rngs(0))(images).shape == (3, 32)
+    assert Conv4((32, 32, 3), features=8, dim=5, rngs=nnx.Rngs(0))(images).shape == (3, 5)

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from clusterjax import losses
 
-reason = "compares with pytorch-metric-learning, which is installed by hand"
+reason = 'compares with pytorch-metric-learning: pip install -e ".[peers]"'
 torch = pytest.importorskip("torch", reason=reason)
 pytest.importorskip("pytorch_metric_learning", reason=reason)
 

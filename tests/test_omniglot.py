@@ -134,7 +134,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
         (["--loss", "broken:f"], "--loss broken:f"),
         (["--classes", "7"], "from 2 to 6 classes"),
         (["--drawings", "21"], "has 20 drawings"),
-        (["--loss", "nonsense"], "choose one of silhouette, silhouette_ratio, prototypical, nca"),
+        (["--loss", "nonsense"], "choose one of arcface, calinski_harabasz"),
         (["--loss", "no.such.module:f"], "No module named"),
         (["--loss", "math:no_such"], "no attribute"),
         (["--loss", "prototypical", "--temperature", "2"], "takes no --temperature"),

@@ -1,6 +1,7 @@
 """Training: batches, checkpoints, and a run that is killed and goes on as if nothing had happened."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from clusterjax import losses
 from experiments import train
 from experiments.configs import Config
 from experiments.data import Part
-from experiments.omniglot import LOSSES
+from experiments.losses import LOSSES
 from experiments.runs import RunError
 
 CONFIG = Config(steps=12, classes=4, drawings=3, validate_every=4)
@@ -53,10 +54,10 @@ def same(ours, theirs):
 
 
 def test_a_batch_holds_distinct_drawings_of_distinct_classes():
-    images = jnp.arange(7 * 20, dtype=jnp.float32).reshape(7, 20, 1, 1) * jnp.ones((1, 1, 28, 28)) * 255
+    images = jnp.broadcast_to(jnp.arange(7 * 20, dtype=jnp.uint8).reshape(7, 20, 1, 1), (7, 20, 28, 28))
     batch, chosen = train.sample_batch(jax.random.key(0), images, 5, 6)
     assert batch.shape == (30, 28, 28, 1)
-    which = np.asarray(batch[:, 0, 0, 0]).round().astype(int)
+    which = np.asarray(255 * batch[:, 0, 0, 0]).round().astype(int)
     assert len(set(which)) == 30
     classes = (which // 20).reshape(5, 6)
     assert (classes == classes[:, :1]).all()
@@ -67,8 +68,8 @@ def test_a_batch_holds_distinct_drawings_of_distinct_classes():
 class Little(nnx.Module):
     """So small an encoder that every loss can train it."""
 
-    def __init__(self, *, dim, normalize, rngs):
-        self.layer = nnx.Linear(28 * 28, dim, rngs=rngs)
+    def __init__(self, shape, *, dim, normalize, rngs):
+        self.layer = nnx.Linear(math.prod(shape), dim, rngs=rngs)
 
     def __call__(self, images):
         return self.layer(images.reshape(len(images), -1))
@@ -94,7 +95,7 @@ def test_proxies_are_learned_and_belong_to_the_classes_of_the_data():
 
     images = jnp.asarray(part().images)
     config = replace(CONFIG, classes=2)
-    graph, state = train.create(config, train.proxies_for(loss, config, 6))
+    graph, state = train.create(config, train.shape_of(images), loss, 6)
     assert state.params.proxies.shape == (6, 64)
     after, _ = train.take_steps(state, images, graph=graph, loss=loss, config=config, length=3)
     jax.effects_barrier()
@@ -180,7 +181,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, wh
 
 
 def test_a_checkpoint_that_gives_other_numbers_than_were_written_is_refused(tmp_path):
-    _, state = train.create(CONFIG)
+    _, state = train.create(CONFIG, (28, 28, 1))
     with train.ocp.CheckpointManager(tmp_path / "checkpoints") as manager:
         saved = train.serializable(state)
         saved["1"] = saved["1"].copy()

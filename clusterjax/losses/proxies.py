@@ -177,7 +177,8 @@ def soft_triple_loss(
     scale, gamma, margin = (jnp.asarray(option, p.x.dtype) for option in (scale, gamma, margin))
     proxies = jnp.asarray(proxies, p.x.dtype)
     s = cosines(p, proxies.reshape(-1, proxies.shape[-1])).reshape(-1, *proxies.shape[:2])
-    of_class = (jax.nn.softmax(s / gamma, axis=2) * s).sum(2)
+    # computed again for the gradient, which would keep several arrays [n, k, m]
+    of_class = jax.checkpoint(lambda s: (jax.nn.softmax(s / gamma, axis=2) * s).sum(2))(s)
     return cross_entropy(scale * jnp.where(p.w > 0, of_class - margin, of_class), p)
 
 

@@ -22,22 +22,32 @@ class Block(nnx.Module):
 
 
 class Conv4(nnx.Module):
-    """Four blocks of `features` channels, flattened: 28x28 images give `features` numbers.
+    """Four blocks of `features` channels, flattened: 28x28 images give `features` numbers, 32x32 four times as many.
 
     Args:
+        shape: of one image, `[h, w, c]`.
         features: channels of every block.
         dim: adds a linear layer to this many numbers; `None` leaves the flattened map as it is, as the paper does.
         normalize: scale each embedding to length 1.
         rngs: Flax random number generators.
     """
 
-    def __init__(self, features: int = 64, *, dim: int | None = None, normalize: bool = False, rngs: nnx.Rngs):
-        self.blocks = nnx.List([Block(c, features, rngs=rngs) for c in (1, features, features, features)])
-        self.head = None if dim is None else nnx.Linear(features, dim, rngs=rngs)
+    def __init__(
+        self,
+        shape: tuple[int, ...] = (28, 28, 1),
+        *,
+        features: int = 64,
+        dim: int | None = None,
+        normalize: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        h, w, channels = shape
+        self.blocks = nnx.List([Block(c, features, rngs=rngs) for c in (channels, features, features, features)])
+        self.head = None if dim is None else nnx.Linear((h // 16) * (w // 16) * features, dim, rngs=rngs)
         self.normalize = normalize
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`[n, h, w, 1]` in 0..1 -> `[n, d]`."""
+        """`[n, h, w, c]` in 0..1 -> `[n, d]`."""
         for block in self.blocks:
             x = block(x)
         x = x.reshape(x.shape[0], -1)
