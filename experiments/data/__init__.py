@@ -4,7 +4,8 @@
 `fetching.py` and `cache.py` how they come and stay, and `loading.py` chooses.
 """
 
-from experiments.data.characters import Characters, DataError, Dataset, Part, merge
+from experiments.data.characters import Characters, Dataset, Part, merge
+from experiments.data.errors import DataError
 from experiments.data.loading import load
 
 __all__ = ["Characters", "DataError", "Dataset", "Part", "load", "merge"]

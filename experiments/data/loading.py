@@ -13,7 +13,8 @@ from typing import Literal
 
 from experiments.data import glyphs, omniglot
 from experiments.data.cache import cache_folder, cached
-from experiments.data.characters import DataError, Dataset, NotFoundError, divide
+from experiments.data.characters import Characters, Dataset, divide
+from experiments.data.errors import DataError, NotFoundError
 from experiments.messages import say
 
 
@@ -57,4 +58,4 @@ def load(
             raise DataError(
                 f"Omniglot needs {error.name or error}; run `pip install 'clusterjax[experiments]'`."
             ) from error
-    return divide("glyphs", "scripts", cached(cache / f"glyphs-{glyphs.key()}.npz", glyphs.draw))
+    return divide("glyphs", "scripts", cached(cache / f"glyphs-{glyphs.key()}.npz", Characters, glyphs.draw))
