@@ -65,12 +65,16 @@ def other_pixels(files):
     files["cifar-100-python/test"] = pickled({b"data": np.zeros((100, 3000), np.uint8), b"fine_labels": [*range(100)]})
 
 
+def other_labels(files):
+    files["cifar-100-python/test"] = pickled({b"data": np.zeros((100, 3072), np.uint8), b"fine_labels": 100 * [7]})
+
+
 def more_labels(files):
     files["cifar-100-python/test"] = pickled({b"data": np.zeros((99, 3072), np.uint8), b"fine_labels": [*range(100)]})
 
 
 @pytest.mark.usefixtures("small_cifar")
-@pytest.mark.parametrize("change", [no_batch, no_labels, half_a_batch, other_pixels, more_labels])
+@pytest.mark.parametrize("change", [no_batch, no_labels, half_a_batch, other_pixels, other_labels, more_labels])
 def test_a_strange_archive_costs_a_sentence(nowhere, monkeypatch, change):
     trust(monkeypatch, "cifar100", publish(nowhere / "cache" / "cifar100", change=change))
     with pytest.raises(data.DataError) as caught:
