@@ -14,9 +14,10 @@ from pathlib import Path
 import jax
 import jaxtyping
 import pytest
+from cifar_stand_ins import COUNTS
 from stand_ins import NAMES, made_up
 
-from experiments.data import characters, glyphs, omniglot
+from experiments.data import characters, cifar, glyphs, omniglot
 
 STRICT = (
     "test_agreement",
@@ -118,11 +119,19 @@ def small_omniglot(monkeypatch):
 
 
 @pytest.fixture
+def small_cifar(monkeypatch):
+    """CIFAR with all its classes and a few pictures of each."""
+    for name, few in COUNTS.items():
+        monkeypatch.setitem(cifar.SETS, name, cifar.SETS[name]._replace(counts=few))
+
+
+@pytest.fixture
 def nowhere(monkeypatch, tmp_path):
-    """A machine without Omniglot, and a glyph set that costs nothing."""
+    """A machine without Omniglot and CIFAR, and a glyph set that costs nothing."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CLUSTERJAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CLUSTERJAX_OMNIGLOT_URL", "http://127.0.0.1:1")  # nobody listens
+    monkeypatch.setenv("CLUSTERJAX_CIFAR_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     names = [

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -63,12 +64,8 @@ def encode(ink):
 
 def prepare(root: Path, content=CONTENT):
     """Write what TFDS would: records in the order of its own hash, and the JSON files that describe them."""
-    module = pytest.importorskip("array_record.python.array_record_module")
-    pb = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2
     hashing = pytest.importorskip("tensorflow_datasets.core.hashing")
-    folder = root / "omniglot" / "3.0.0"
-    folder.mkdir(parents=True)
-    splits = []
+    halves = {}
     for split, members in content.items():
         keys = {
             f"{ALPHABETS[a]}_{c}_{number:04d}_{i + 1:02d}.png": (a, c, i)
@@ -76,41 +73,55 @@ def prepare(root: Path, content=CONTENT):
             for i in range(20)
         }
         drawn = [keys[k] for k in sorted(keys, key=hashing.Hasher(split).hash_key)]
-        path = folder / f"omniglot-{split}.array_record-00000-of-00001"
+        halves[split] = [
+            {"image": encode(square(a, c, i)), "alphabet": a, "alphabet_char_id": c, "label": 0} for a, c, i in drawn
+        ]
+    scalar = {"shape": {}, "dtype": "int64", "encoding": "none"}
+    number = {"pythonClassName": f"{CORE}.tensor_feature.Tensor", "tensor": scalar}
+    return write_prepared(
+        root / "omniglot" / "3.0.0", halves, 105, {"alphabet": ALPHABETS, "label": ("one",)}, alphabet_char_id=number
+    )
+
+
+CORE = "tensorflow_datasets.core.features"
+
+
+def write_prepared(folder: Path, halves: dict[str, list[dict]], size: int, labels: dict[str, tuple], **more) -> Path:
+    """Write `<name>/<version>`: the records of each half, the names of the labels, and what describes them."""
+    module = pytest.importorskip("array_record.python.array_record_module")
+    pb = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2
+    folder.mkdir(parents=True)
+    splits = []
+    for split, records in halves.items():
+        path = folder / f"{folder.parent.name}-{split}.array_record-00000-of-00001"
         writer = module.ArrayRecordWriter(str(path), "group_size:1")
-        for a, c, i in drawn:
+        for record in records:
             example = pb.Example()
-            feature = example.features.feature
-            feature["image"].bytes_list.value.append(encode(square(a, c, i)))
-            for key, number in (("alphabet", a), ("alphabet_char_id", c), ("label", 0)):
-                feature[key].int64_list.value.append(int(number))
+            for key, value in record.items():
+                feature = example.features.feature[key]
+                kind = feature.bytes_list if isinstance(value, bytes) else feature.int64_list
+                kind.value.append(value)
             writer.write(example.SerializeToString())
         writer.close()
         splits.append(
             {
                 "name": split,
-                "shardLengths": [str(len(drawn))],
+                "shardLengths": [str(len(records))],
                 "numBytes": "1",
                 "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
             }
         )
-    core = "tensorflow_datasets.core.features."
-    scalar = {"shape": {}, "dtype": "int64", "encoding": "none"}
-    label = {"pythonClassName": core + "class_label_feature.ClassLabel"}
-    image = {"shape": {"dimensions": ["105", "105", "3"]}, "dtype": "uint8", "encodingFormat": "png"}
-    features = {
-        "image": {"pythonClassName": core + "image_feature.Image", "image": image},
-        "alphabet": {**label, "classLabel": {"numClasses": str(len(ALPHABETS))}},
-        "alphabet_char_id": {"pythonClassName": core + "tensor_feature.Tensor", "tensor": scalar},
-        "label": {**label, "classLabel": {"numClasses": "1"}},
-    }
+    image = {"shape": {"dimensions": [str(size), str(size), "3"]}, "dtype": "uint8", "encodingFormat": "png"}
+    features = {"image": {"pythonClassName": f"{CORE}.image_feature.Image", "image": image}, **more}
+    for key, names in labels.items():
+        count = {"numClasses": str(len(names))}
+        features[key] = {"pythonClassName": f"{CORE}.class_label_feature.ClassLabel", "classLabel": count}
+        (folder / f"{key}.labels.txt").write_text("\n".join(names) + "\n")
     (folder / "features.json").write_text(
-        json.dumps({"pythonClassName": core + "features_dict.FeaturesDict", "featuresDict": {"features": features}})
+        json.dumps({"pythonClassName": f"{CORE}.features_dict.FeaturesDict", "featuresDict": {"features": features}})
     )
-    info = {"name": "omniglot", "version": "3.0.0", "fileFormat": "array_record", "splits": splits}
+    info = {"name": folder.parent.name, "version": folder.name, "fileFormat": "array_record", "splits": splits}
     (folder / "dataset_info.json").write_text(json.dumps(info))
-    (folder / "alphabet.labels.txt").write_text("\n".join(ALPHABETS) + "\n")
-    (folder / "label.labels.txt").write_text("one\n")
     return folder
 
 
@@ -147,5 +158,5 @@ def publish(folder: Path) -> list[Path]:
     ]
 
 
-def same(one: data.Characters, other: data.Characters) -> bool:
+def same(one: NamedTuple, other: NamedTuple) -> bool:
     return cache.digest(one) == cache.digest(other)

@@ -20,8 +20,8 @@ def test_the_cache_gives_back_what_was_put_in(tmp_path):
     path = tmp_path / "new" / "set.npz"
     made = made_up(["A/character01", "B/character01"])
     made.turns[1, 3] = False
-    cache.cached(path, lambda: made)
-    kept = cache.cached(path, forbidden)
+    cache.cached(path, data.Characters, lambda: made)
+    kept = cache.cached(path, data.Characters, forbidden)
     np.testing.assert_array_equal(kept.images, made.images)
     np.testing.assert_array_equal(kept.turns, made.turns)
     assert kept.names == made.names
@@ -37,7 +37,7 @@ def test_a_flipped_byte_is_noticed(tmp_path, capsys, where):
     content = bytearray(path.read_bytes())
     content[where] ^= 0xFF
     path.write_bytes(bytes(content))
-    kept = cache.cached(path, lambda: made)
+    kept = cache.cached(path, data.Characters, lambda: made)
     np.testing.assert_array_equal(kept.images, made.images)
     assert kept.names == made.names
 
@@ -48,9 +48,9 @@ def test_a_truncated_cache_is_made_again(tmp_path, capsys, share):
     made = made_up(["A/character01", "B/character01"])
     cache.write_cache(path, made)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert cache.cached(path, lambda: made).names == made.names
+    assert cache.cached(path, data.Characters, lambda: made).names == made.names
     assert capsys.readouterr().err.count("is damaged") == 1
-    assert cache.cached(path, forbidden).names == made.names
+    assert cache.cached(path, data.Characters, forbidden).names == made.names
 
 
 def other_kind(kept):
@@ -101,9 +101,9 @@ def test_a_whole_file_of_other_content_is_made_again(tmp_path, capsys, change):
         kept = dict(file)
     change(kept)
     np.savez(path, **kept)
-    assert cache.cached(path, lambda: made) is made
+    assert cache.cached(path, data.Characters, lambda: made) is made
     assert capsys.readouterr().err.count("is damaged") == 1
-    assert cache.cached(path, forbidden).names == made.names
+    assert cache.cached(path, data.Characters, forbidden).names == made.names
 
 
 def test_a_write_that_fails_keeps_the_old_file_and_the_run(tmp_path, monkeypatch, capsys):
@@ -119,7 +119,8 @@ def test_a_write_that_fails_keeps_the_old_file_and_the_run(tmp_path, monkeypatch
         cache.write_cache(path, made_up(["B/character01"]))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["set.npz"]
-    assert cache.cached(tmp_path / "other.npz", lambda: made_up(["C/character01"])).names == ("C/character01",)
+    other = made_up(["C/character01"])
+    assert cache.cached(tmp_path / "other.npz", data.Characters, lambda: other) is other
     assert "No space left on device" in capsys.readouterr().err
 
 

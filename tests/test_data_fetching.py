@@ -18,7 +18,7 @@ import pytest
 from stand_ins import NAMES, prepare, publish, same
 
 from experiments import data
-from experiments.data import characters, fetching, omniglot
+from experiments.data import errors, fetching, finding, omniglot
 
 # ---------------------------------------------------------------------------------------------------------------------
 # A server on this machine
@@ -134,7 +134,7 @@ def test_a_bad_server_costs_a_sentence_and_nothing_else(server, tmp_path, monkey
     monkeypatch.setattr(fetching, "ANSWER", 0.3)
     monkeypatch.setattr(fetching, "SILENCE", 0.3)
     server.manner = manner
-    with pytest.raises(characters.NotFoundError, match=reason) as caught:
+    with pytest.raises(errors.NotFoundError, match=reason) as caught:
         omniglot.find(None, tmp_path / "cache")
     assert "\n" not in str(caught.value)
     assert left(tmp_path / "cache") == ([] if manner == "mute" else WHOLE[:1])
@@ -162,7 +162,7 @@ def test_a_full_disk_costs_a_sentence(server, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(fetching, "download", full)
-    with pytest.raises(characters.NotFoundError, match="No space left on device"):
+    with pytest.raises(errors.NotFoundError, match="No space left on device"):
         omniglot.find(None, tmp_path / "cache")
     assert left(tmp_path / "cache") == []
 
@@ -175,8 +175,8 @@ def test_a_name_server_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(0.6))
     monkeypatch.setenv("CLUSTERJAX_OMNIGLOT_URL", "http://omniglot.invalid")
     before = threading.active_count()
-    with pytest.raises(characters.NotFoundError, match="no answer"):
-        omniglot.fetch(tmp_path)
+    with pytest.raises(errors.NotFoundError, match="no answer"):
+        finding.fetch(omniglot.source(), tmp_path)
     assert threading.active_count() == before + 1
     time.sleep(0.6)
     assert threading.active_count() == before  # and it ended without a word
@@ -256,11 +256,12 @@ def test_killed_while_it_writes_the_cache(server, tmp_path):
 
 def test_an_ascii_locale(server, tmp_path):
     """Files are opened in an encoding that is said, or Python would warn here."""
-    modules = ("cache", "characters", "fetching", "omniglot")
+    modules = ("cache", "characters", "fetching", "finding", "omniglot")
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONWARNDEFAULTENCODING": "1"}
     strict = ",".join(f"error::EncodingWarning:experiments.data.{module}" for module in modules)
     env = os.environ | ascii_only | {"CLUSTERJAX_OMNIGLOT_URL": server.url, "PYTHONWARNINGS": strict}
-    check = "t.characters.listed('val'); t.characters.members('lake', t.NAMES)"
+    check = "t.data.characters.listed('val'); t.data.characters.members('lake', t.NAMES)"
     process = start(server, tmp_path, check, env=env, stderr=subprocess.PIPE)
-    assert len(process.communicate()[0].strip()) == 64
+    out, err = process.communicate()
+    assert len(out.strip()) == 64, err
     assert process.returncode == 0

@@ -16,7 +16,7 @@ from stand_ins import NAMES, encode, prepare, publish, same, square, zipped
 
 from experiments import data
 from experiments import omniglot as command
-from experiments.data import characters, omniglot
+from experiments.data import characters, errors, finding, omniglot
 
 # ---------------------------------------------------------------------------------------------------------------------
 # From 105 x 105 to 28 x 28
@@ -100,7 +100,7 @@ def test_broken_records_are_named_and_nothing_else_is_used(tmp_path, damage, cac
         data.load("auto", data_dir=tmp_path, cache_dir=tmp_path / "cache")
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not isinstance(caught.value, characters.NotFoundError)
+    assert not isinstance(caught.value, errors.NotFoundError)
 
 
 @pytest.mark.usefixtures("small_omniglot")
@@ -164,17 +164,17 @@ def test_a_preparation_that_was_cut_short_does_not_count(tmp_path):
         (tmp_path / "omniglot" / version).mkdir(parents=True)
         (tmp_path / "omniglot" / version / "omniglot-train.array_record-00000-of-00001").touch()
     (tmp_path / "omniglot" / "12.0.0").mkdir()  # of another file format
-    found = omniglot.prepared_version(tmp_path)
+    found = finding.prepared_version(tmp_path, "omniglot")
     assert found is not None
     assert found.name == "10.0.0"
-    assert omniglot.prepared_version(tmp_path / "nowhere") is None
+    assert finding.prepared_version(tmp_path / "nowhere", "omniglot") is None
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("split", ["vinyals", "lake"])
 def test_the_real_records(split, tmp_path_factory):
     named = os.environ.get("TFDS_DATA_DIR")
-    if not named or omniglot.prepared_version(Path(named)) is None:
+    if not named or finding.prepared_version(Path(named), "omniglot") is None:
         pytest.skip("TFDS_DATA_DIR names no folder with a prepared Omniglot")
     folder = tmp_path_factory.getbasetemp() / "omniglot-cache"  # shared: decoding takes ten seconds
     dataset = data.load("omniglot", split, data_dir=named, cache_dir=folder)
@@ -212,7 +212,7 @@ def real(tmp_path_factory):
     tfds = pytest.importorskip("tensorflow_datasets")
     hashing = pytest.importorskip("tensorflow_datasets.core.hashing")
     named = os.environ.get("TFDS_DATA_DIR")
-    prepared = omniglot.prepared_version(Path(named)) if named else None
+    prepared = finding.prepared_version(Path(named), "omniglot") if named else None
     if prepared is None:
         pytest.skip("TFDS_DATA_DIR names no folder with a prepared Omniglot")
     folder = tmp_path_factory.mktemp("archives")

@@ -1,4 +1,4 @@
-"""Characters as arrays, made once and kept on disk; a damaged file is made again, never trusted."""
+"""Data sets as arrays, made once and kept on disk; a damaged file is made again, never trusted."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from experiments.data.characters import Characters
 from experiments.messages import say
+
+Whole = TypeVar("Whole", bound=NamedTuple)  # arrays and one tuple, `names`
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -25,25 +27,25 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     return next(Path(place) for place in places if os.path.isabs(place)) / "clusterjax"
 
 
-def cached(path: Path, make: Callable[[], Characters]) -> Characters:
+def cached(path: Path, kind: type[Whole], make: Callable[[], Whole]) -> Whole:
     """What the file holds, or, where it is missing or damaged, what `make` gives, written for the next time."""
-    characters = read_cache(path)
-    if characters is None:
-        characters = make()
+    whole = read_cache(path, kind)
+    if whole is None:
+        whole = make()
         try:
-            write_cache(path, characters)
+            write_cache(path, whole)
         except OSError as error:  # a cache is a convenience: a full or read-only disk must not stop a run
             say(f"The cache {path} cannot be written ({error.strerror or error}); it will be made again next time.")
-    return characters
+    return whole
 
 
-def read_cache(path: Path) -> Characters | None:
-    """The file's characters; None where there is no file or, with a line said, where it is damaged."""
+def read_cache(path: Path, kind: type[Whole]) -> Whole | None:
+    """The file's arrays; None where there is no file or, with a line said, where it is damaged."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            characters = Characters(file["images"], tuple(map(str, file["names"])), file["turns"])
-            if file["digest"] == digest(characters):  # whole, and made together
-                return characters
+            whole = kind._make(tuple(map(str, file[f])) if f == "names" else file[f] for f in kind._fields)
+            if file["digest"] == digest(whole):  # nothing is missing, and all was made together
+                return whole
     except FileNotFoundError:
         return None
     except Exception:  # a damaged archive fails in many ways (zipfile, the array's header, its length), all alike here
@@ -52,13 +54,13 @@ def read_cache(path: Path) -> Characters | None:
     return None
 
 
-def write_cache(path: Path, characters: Characters) -> None:
+def write_cache(path: Path, whole: NamedTuple) -> None:
     """Write beside the file and move over it, so that nobody ever reads half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, f"{path.name}*.tmp")
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
         try:
-            np.savez(file, **characters._asdict(), digest=digest(characters))
+            np.savez(file, **whole._asdict(), digest=digest(whole))
             file.close()
             os.replace(file.name, path)
         except BaseException:
@@ -66,11 +68,12 @@ def write_cache(path: Path, characters: Characters) -> None:
             raise
 
 
-def digest(characters: Characters) -> str:
+def digest(whole: NamedTuple) -> str:
     """Changes with every value, shape, kind and order in it."""
     summary = hashlib.sha256()
-    for array in map(np.asarray, characters):
-        summary.update(f"{array.dtype} {array.shape} ".encode() + array.tobytes())
+    for array in map(np.asarray, whole):
+        summary.update(f"{array.dtype} {array.shape} ".encode())
+        summary.update(np.ascontiguousarray(array).view(np.uint8).data)
     return summary.hexdigest()
 
 
@@ -87,5 +90,6 @@ def key(files: Sequence[Path]) -> str:
     summary = hashlib.sha256()
     for path in files:
         content = path.read_bytes()
-        summary.update(b"%s %d " % (os.fsencode(path.name), len(content)) + content)
+        summary.update(b"%s %d " % (os.fsencode(path.name), len(content)))
+        summary.update(content)
     return summary.hexdigest()[:16]

@@ -65,18 +65,6 @@ class Dataset(NamedTuple):
     test: Part
 
 
-class DataError(ValueError):
-    """The data cannot be had; the message is one sentence that says what to do."""
-
-
-class NotFoundError(DataError):
-    """There is no Omniglot, as opposed to a broken one: the only failure that may be answered with another dataset."""
-
-    def __init__(self, what: str, cure: str):
-        super().__init__(f"{what}; {cure}.")
-        self.what = what
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Splits and classes
 
