@@ -61,10 +61,10 @@ class Config:
     per_class: int = 10
     """Of soft_triple: vectors of each class."""
 
-    encoder: Literal["conv4", "pixels"] = "conv4"
-    """pixels are the images themselves: a floor, not trained."""
+    encoder: Literal["conv4", "resnet12", "pixels"] = "conv4"
+    """resnet12 is larger and far slower; pixels are the images themselves: a floor, not trained."""
     dim: int | None = None
-    """Length of the embedding. Default: the flattened map of 64 numbers, as in the paper."""
+    """Length of the embedding. Default: as in the papers, without a layer for it, 64 of conv4 and 640 of resnet12."""
     normalize: bool = False
     """Scale each embedding to length 1."""
 

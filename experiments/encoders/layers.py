@@ -94,3 +94,8 @@ def depthwise(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     h, w = ((side - 1) * stride + 1 for side in sides)
     taps = [x[:, i : i + h : stride, j : j + w : stride] * kernel[i, j] for i in range(k) for j in range(k)]
     return functools.reduce(jnp.add, taps)
+
+
+def unit_length(x: jax.Array) -> jax.Array:
+    """`[..., d]` scaled to length 1; a zero stays zero, and its gradient finite."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-12))
