@@ -51,7 +51,7 @@ class Training:
     encoder: str = "conv4"
     """Which network."""
     dim: int | None = None
-    """Length of the embedding. Default: the flattened map of 64 numbers, as in the paper."""
+    """Length of the embedding. Default: as in the papers, without a layer for it, 64 of conv4 and 640 of resnet12."""
     normalize: bool = False
     """Scale each embedding to length 1."""
     steps: int = 700
@@ -84,8 +84,8 @@ class Config(Training):
     that config."""
     overwrite: bool = False
     """Start anew in a folder that holds another run; what it holds is deleted."""
-    encoder: Literal["conv4", "pixels"] = "conv4"
-    """pixels are the images themselves: a floor, not trained."""
+    encoder: Literal["conv4", "resnet12", "pixels"] = "conv4"
+    """resnet12 is larger and far slower; pixels are the images themselves: a floor, not trained."""
     train_on: Literal["train", "train+validation"] = "train"
     """With train the best weights on the validation classes are kept; with train+validation the last."""
     episodes: int = 10_000

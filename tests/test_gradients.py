@@ -55,6 +55,7 @@ CASES = {
         for encoder, made in DEEP.items()
         for name in ("silhouette_loss", "silhouette_ratio_loss", "chebyshev", "prototypical_loss")
     },
+    "resnet12-silhouette_loss": (partial(encoders.ResNet12, widths=(8, 8, 8, 8)), LOSSES["silhouette_loss"]),
 }
 
 

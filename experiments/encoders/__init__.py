@@ -1,11 +1,13 @@
 """Encoders: Flax NNX modules from images `[n, h, w, c]` to embeddings `[n, d]`, one architecture a file.
 
 `ENCODERS` holds those that can be trained, by the name that `--encoder` takes; `pixels` is the floor under them.
+`efficientnet.load()` comes trained, on ImageNet; `pretrained.py` says what such encoders share.
 """
 
 from experiments.encoders.conv4 import Conv4
 from experiments.encoders.pixels import pixels
+from experiments.encoders.resnet12 import ResNet12
 
-ENCODERS = {"conv4": Conv4}
+ENCODERS = {"conv4": Conv4, "resnet12": ResNet12}
 
-__all__ = ["ENCODERS", "Conv4", "pixels"]
+__all__ = ["ENCODERS", "Conv4", "ResNet12", "pixels"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
-from experiments.encoders.layers import convolve, max_pool
+from experiments.encoders.layers import convolve, max_pool, unit_length
 
 
 class Block(nnx.Module):
@@ -53,6 +52,4 @@ class Conv4(nnx.Module):
         x = x.reshape(x.shape[0], -1)
         if self.head is not None:
             x = self.head(x)
-        if self.normalize:
-            x = x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-12))
-        return x
+        return unit_length(x) if self.normalize else x

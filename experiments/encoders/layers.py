@@ -1,10 +1,12 @@
-"""Layers that architectures share: a 3x3 convolution and a 2x2 maximum, with gradients that are quick and right.
+"""Layers that architectures share: 3x3 and depthwise convolutions, a 2x2 maximum; quick, with gradients that are right.
 
 Nearly all of an encoder's time goes into 3x3 convolutions, so `convolve` is spelled here, per backend, and measured in
 `benchmarks/convolution.py`.
 """
 
 from __future__ import annotations
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -75,3 +77,25 @@ def max_pool(x: jax.Array) -> jax.Array:
     x = x[:, : h // 2 * 2, : w // 2 * 2]
     x = jnp.maximum(x[:, ::2], x[:, 1::2])
     return jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
+
+
+def depthwise(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+    """Each channel with a kernel of its own: `[n, h, w, c]`, `[k, k, c]` -> `[n, h', w', c]`, h' = ceil(h / stride).
+
+    Zero padding of TensorFlow's kind, "SAME": with an odd number of zeros the extra one is below and to the right.
+
+    A sum over the taps of shifted maps, each times one number a channel, which XLA makes one loop of. On a CPU its
+    grouped convolution takes many times as long (`benchmarks/pretrained.py`).
+    """
+    k = kernel.shape[0]
+    sides = [-(-size // stride) for size in x.shape[1:3]]
+    padding = [max((side - 1) * stride + k - size, 0) for side, size in zip(sides, x.shape[1:3], strict=True)]
+    x = jnp.pad(x, ((0, 0), *((zeros // 2, zeros - zeros // 2) for zeros in padding), (0, 0)))
+    h, w = ((side - 1) * stride + 1 for side in sides)
+    taps = [x[:, i : i + h : stride, j : j + w : stride] * kernel[i, j] for i in range(k) for j in range(k)]
+    return functools.reduce(jnp.add, taps)
+
+
+def unit_length(x: jax.Array) -> jax.Array:
+    """`[..., d]` scaled to length 1; a zero stays zero, and its gradient finite."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-12))
