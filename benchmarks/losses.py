@@ -52,7 +52,7 @@ def conv4_step(classes: int) -> partial:
     config = Config(classes=classes, drawings=POINTS // classes)
     graph, state = train.create(config, train.shape_of(images))
     options = {"graph": graph, "loss": no_loss, "config": config, "length": 1}
-    return partial(train.take_steps, state, jnp.asarray(images), **options)
+    return partial(train.take_steps, state, jnp.asarray(images), jax.random.key(0), **options)
 
 
 def no_loss(embeddings: jax.Array, labels: jax.Array, *, num_clusters: int) -> jax.Array:

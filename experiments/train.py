@@ -137,13 +137,19 @@ def shape_of(images: np.ndarray | jax.Array) -> tuple[int, ...]:
 
 @partial(jax.jit, static_argnames=("graph", "loss", "config", "length"))
 def take_steps(
-    state: TrainState, images: jax.Array, *, graph: nnx.GraphDef, loss: Loss, config: Training, length: int
+    state: TrainState,
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    graph: nnx.GraphDef,
+    loss: Loss,
+    config: Training,
+    length: int,
 ) -> tuple[TrainState, jax.Array]:
-    """`length` steps; returns the new state and the loss of each."""
+    """`length` steps; returns the new state and the loss of each. What step t draws follows from `key` and t."""
 
     def step(state: TrainState, _):
-        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-        batch, chosen = sample_batch(key, images, config.classes, config.drawings)
+        batch, chosen = sample_batch(jax.random.fold_in(key, state.step), images, config.classes, config.drawings)
 
         def objective(params: Learned):
             model = nnx.merge(graph, params.encoder, state.statistics, copy=True)
@@ -193,9 +199,10 @@ def train(
     Returns:
         The encoder's structure and the variables to use.
     """
-    # where a run lies is no part of what is compiled
-    config = replace(config, out=None, data_dir=None, overwrite=False)
     graph, state = create(config, shape_of(part.images), loss, len(part.images))
+    key = jax.random.key(config.seed)
+    # neither where a run lies nor its seed is a part of what is compiled
+    config = replace(config, out=None, data_dir=None, overwrite=False, seed=0)
     images = jnp.asarray(part.images)
     log = folder / "log.jsonl"
     with ocp.CheckpointManager(
@@ -209,7 +216,7 @@ def train(
             done = int(state.step)
             stop = min(config.steps, next_stop(done, config.validate_every))
             start = time.perf_counter()
-            state, values = take_steps(state, images, graph=graph, loss=loss, config=config, length=stop - done)
+            state, values = take_steps(state, images, key, graph=graph, loss=loss, config=config, length=stop - done)
             line = {"step": int(state.step), "loss": float(values.mean())}
             line["seconds"] = round(time.perf_counter() - start, 3)
             if not np.isfinite(line["loss"]):

@@ -106,5 +106,7 @@ def test_what_the_tables_of_other_libraries_call_ours_exists():
         assert callable(resolve(full_name)), call
     options = re.findall(r"`((?:losses|samplers|retrieval|cj)\.[\w.]+)\(([^`]*)\)", " ".join(ours))
     for call, given in options:
-        taken = inspect.signature(resolve("clusterjax." + call.removeprefix("cj."))).parameters
+        function = resolve("clusterjax." + call.removeprefix("cj."))
+        assert callable(function)
+        taken = inspect.signature(function).parameters
         assert set(re.findall(r"(\w+)=", given)) <= taken.keys(), call

@@ -78,6 +78,6 @@ def test_normalizing_a_zero_embedding_gives_zero_not_nan():
 
 
 def test_conv4_takes_colours_and_other_sizes():
-    images = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+    images = jnp.asarray(np.random.default_rng(0).random((3, 32, 32, 3), np.float32))
     assert Conv4((32, 32, 3), features=8, rngs=nnx.Rngs(0))(images).shape == (3, 32)
     assert Conv4((32, 32, 3), features=8, dim=5, rngs=nnx.Rngs(0))(images).shape == (3, 5)

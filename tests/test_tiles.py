@@ -1,5 +1,6 @@
 """Sums of distances by cluster against loops and a dense matrix: values, derivatives of both modes, blocks, memory."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -314,11 +315,9 @@ def test_weights_are_repetitions(metric):
     if metric is far_from_itself:  # copies of a point would be at distance 1, not 0
         times = np.minimum(times, 1)
         again, of_again = x[times > 0], labels[times > 0]
-    for average in ("micro", "macro"):
-        for score in (silhouette_score, simplified_silhouette_score):
-            ours = score(x, labels, weights=times, metric=metric, average=average)
-            expected = score(again, of_again, metric=metric, average=average)
-            np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+    for score in (silhouette_score, partial(simplified_silhouette_score, average="macro")):
+        ours = score(x, labels, weights=times, metric=metric)
+        np.testing.assert_allclose(ours, score(again, of_again, metric=metric), rtol=1e-5, atol=1e-6)
 
 
 def test_weights_are_repetitions_by_cluster_and_of_precomputed_distances():

@@ -88,8 +88,8 @@ class Relation(nnx.Module):
 
     def metric(self) -> Partial:
         """The function of two vectors, with the weights as they are: gradients reach them, and nothing is retraced."""
-        layers = self.hidden.kernel[...], self.hidden.bias[...], self.out.kernel[...], self.out.bias[...]
-        return Partial(_unlike, *layers)
+        weights = [(layer.kernel, layer.bias) for layer in (self.hidden, self.out)]
+        return Partial(_unlike, *(w[...] for pair in weights for w in pair if w is not None))
 
 
 def _unlike(w: jax.Array, b: jax.Array, v: jax.Array, c: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_mask, as_rows
 from clusterjax.distances import as_points, ratio, squared_euclidean
-from clusterjax.typing import Mask, Scalar, Weights
+from clusterjax.typing import Mask, Scalar
 
 
 def dec_loss(embeddings: ArrayLike, centroids: ArrayLike, *, where: ArrayLike | None = None) -> Scalar:
@@ -64,6 +64,6 @@ def _dec(x: jax.Array, centroids: jax.Array, where: Mask | None) -> Scalar:
     return ratio(terms.sum(), present.sum(dtype=x.dtype))
 
 
-def _target(q: Weights) -> Weights:
+def _target(q: jax.Array) -> jax.Array:
     sharpened = ratio(q * q, q.sum(0, keepdims=True))
     return ratio(sharpened, sharpened.sum(1, keepdims=True))

@@ -8,6 +8,6 @@ they are looked for, how they come and stay, and `loading.py` chooses.
 from experiments.data import pictures
 from experiments.data.characters import Characters, Dataset, Part, merge
 from experiments.data.errors import DataError
-from experiments.data.loading import load, load_pictures
+from experiments.data.loading import load, load_pictures, load_whole
 
-__all__ = ["Characters", "DataError", "Dataset", "Part", "load", "load_pictures", "merge", "pictures"]
+__all__ = ["Characters", "DataError", "Dataset", "Part", "load", "load_pictures", "load_whole", "merge", "pictures"]

@@ -85,12 +85,24 @@ def load_pictures(
     wanted = "cifar100" if name == "auto" else name
     split = split or pictures.NAMED[wanted][0]
     one_of("split", split, pictures.NAMED[wanted])
+    come, whole = load_whole(name, data_dir, cache_dir)
+    return pictures.divide(come, split if come == wanted else pictures.NAMED[come][0], whole)
+
+
+def load_whole(
+    name: Literal["auto", "cifar100", "cifar10", "digits"] = "cifar100",
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> tuple[str, pictures.Pictures]:
+    """Which set has come, and all of it, to be split by `pictures.divide`; else as `load_pictures`."""
+    one_of("name", name, ("auto", *pictures.NAMED))
+    wanted = "cifar100" if name == "auto" else name
     if wanted != "digits":
         title = cifar.SETS[wanted].title
         instead = "scikit-learn's digits instead" if name == "auto" and data_dir is None else None
         if whole := found(title, lambda: cifar.find(wanted, data_dir, cache_folder(cache_dir)), instead):
-            return pictures.divide(wanted, split, whole)
-    return pictures.divide("digits", "unseen", digits.read())
+            return wanted, whole
+    return "digits", digits.read()
 
 
 def one_of(argument: str, value: str, known: tuple[str, ...]) -> None:

@@ -5,9 +5,10 @@
 """
 
 from experiments.encoders.conv4 import Conv4
+from experiments.encoders.head import Head
 from experiments.encoders.pixels import pixels
 from experiments.encoders.resnet12 import ResNet12
 
-ENCODERS = {"conv4": Conv4, "resnet12": ResNet12}
+ENCODERS = {"conv4": Conv4, "resnet12": ResNet12, "head": Head}
 
-__all__ = ["ENCODERS", "Conv4", "ResNet12", "pixels"]
+__all__ = ["ENCODERS", "Conv4", "Head", "ResNet12", "pixels"]
