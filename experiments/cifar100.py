@@ -188,7 +188,7 @@ def run(config: Config, console: Console) -> Path:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("runs", total=len(wanted), completed=len(wanted) - len(missing))
-        at, seen, unseen = "", np.zeros(0), np.zeros(0)
+        at, seen, unseen = "", np.zeros((0, 0, 0)), np.zeros((0, 0, 0))
         for split, one in missing:
             progress.update(task, description=f"{split}, {one.loss}, seed {one.seed}")
             if split != at:

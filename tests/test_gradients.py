@@ -44,17 +44,16 @@ def two_layers(rngs):
     )
 
 
-DEEP = {
-    "conv4": partial(encoders.Conv4, features=16),
-    "conv4, linear head of unit length": partial(encoders.Conv4, features=16, dim=8, normalize=True),
-}
 CASES = {
     **{f"two layers-{name}": (two_layers, loss) for name, loss in LOSSES.items()},
     **{
-        f"{encoder}-{name}": (made, LOSSES[name])
-        for encoder, made in DEEP.items()
+        f"conv4-{name}": (partial(encoders.Conv4, features=16), LOSSES[name])
         for name in ("silhouette_loss", "silhouette_ratio_loss", "chebyshev", "prototypical_loss")
     },
+    "conv4, linear head of unit length-silhouette_loss": (
+        partial(encoders.Conv4, features=16, dim=8, normalize=True),
+        LOSSES["silhouette_loss"],
+    ),
     "resnet12-silhouette_loss": (partial(encoders.ResNet12, widths=(8, 8, 8, 8)), LOSSES["silhouette_loss"]),
 }
 
