@@ -51,7 +51,8 @@ def pytest_configure(config):
         return
     if "XLA_FLAGS" not in os.environ:
         flags = [f"--{name}={value}" for name, (value, _) in QUICK.items()]
-        os.environ["XLA_FLAGS"] = " ".join(filter(_is_known, flags))
+        together = " ".join(flags)
+        os.environ["XLA_FLAGS"] = together if _is_known(together) else " ".join(filter(_is_known, flags))
     folder = tempfile.mkdtemp(prefix="clusterjax-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
@@ -63,9 +64,9 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def _is_known(flag):
-    """Whether this XLA has it: one that it does not know ends its process."""
-    command, environment = [sys.executable, "-c", "import jax; jax.devices()"], {**os.environ, "XLA_FLAGS": flag}
+def _is_known(flags):
+    """Whether this XLA has them: one that it does not know ends its process."""
+    command, environment = [sys.executable, "-c", "import jax; jax.devices()"], {**os.environ, "XLA_FLAGS": flags}
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
 

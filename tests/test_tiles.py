@@ -155,17 +155,23 @@ def test_memory_of_a_gradient_is_far_below_a_matrix(metric):
 # Forward mode, several devices, and data that take the digits away
 
 
-@pytest.fixture(params=["one tile", "many"])
-def tiled(request, monkeypatch):
-    """In one piece, and in many."""
-    if request.param == "many":
-        monkeypatch.setattr(tiles, "TILE_ELEMENTS", 100)
+@pytest.fixture
+def cut(monkeypatch):
+    """In many tiles; one is what all other tests have."""
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 100)
     jax.clear_caches()  # the size of a tile is no argument
     yield
     jax.clear_caches()
 
 
-@pytest.mark.usefixtures("tiled")
+@pytest.fixture(params=["one tile", "many"])
+def tiled(request):
+    """In one piece, and in many."""
+    if request.param == "many":
+        request.getfixturevalue("cut")
+
+
+@pytest.mark.usefixtures("cut")
 @pytest.mark.parametrize(
     ("metric", "features"),
     [("euclidean", 3), *((m, 12) for m in NAMES), (mahalanobis(precision=np.eye(12)), 12), (far_from_itself, 3)],
@@ -306,7 +312,7 @@ def test_an_infinite_distance_spoils_no_other_cluster():
     assert np.isfinite(np.delete(sums.ravel(), [1, 3])).all()
 
 
-@pytest.mark.usefixtures("tiled")
+@pytest.mark.usefixtures("cut")
 @pytest.mark.parametrize("metric", [*NAMES, far_from_itself, mahalanobis(precision=np.diag(np.arange(1.0, 13)))])
 def test_weights_are_repetitions(metric):
     x, labels = points(40, 12), np.arange(40) % 3
