@@ -16,7 +16,7 @@ from clusterjax.distances import ratio
 from clusterjax.indices import INDICES, Index
 from clusterjax.indices.own import ask
 from clusterjax.indices.silhouette import is_comparable
-from clusterjax.partition import Partition, clean, scaled
+from clusterjax.partition import Partition, clean, partners_and_rivals, scaled
 from clusterjax.public import public
 from clusterjax.typing import Clustered, Measured, Positive, Scalar
 
@@ -200,9 +200,8 @@ def dunn_loss(p: Partition, *, temperature: Positive = 0.1, **_: Unpack[Measured
     if not len(p.x):
         return p.x.sum()
     d = distances_within(scaled(p)[0])
-    present = p.counts > 0
-    apart = present[:, None] & present[None, :] & ~jnp.eye(len(d), dtype=bool)
-    same = apart & (p.own[:, None] == p.own[None, :])  # pyright: ignore[reportOptionalSubscript]
+    partners, rivals = partners_and_rivals(p)
+    apart = partners | rivals
     unit = ratio(jnp.where(apart, d, 0).sum(), apart.sum(dtype=d.dtype)) * jnp.asarray(temperature, d.dtype)
     exponents = ratio(d, unit)
 
@@ -212,6 +211,6 @@ def dunn_loss(p: Partition, *, temperature: Positive = 0.1, **_: Unpack[Measured
         log_sum = jax.nn.logsumexp(jnp.where(counted, exponents, lowest))
         return log_sum - jnp.log(jnp.maximum(counted.sum(dtype=d.dtype), 1))
 
-    within, between = soft_largest(exponents, same), -soft_largest(-exponents, apart & ~same)
+    within, between = soft_largest(exponents, partners), -soft_largest(-exponents, rivals)
     loss = jnp.where(unit == 0, jnp.asarray(0.5, d.dtype), ratio(within, within + between))
     return jnp.where(is_comparable(p), loss, 0)

@@ -47,7 +47,7 @@ def nca_loss(p: Partition, *, temperature: Positive = 1.0, **_: Unpack[Measured]
     partners, rivals = partners_and_rivals(p)
     losses = masked_logsumexp(similarity, partners | rivals) - masked_logsumexp(similarity, partners)
     paired = partners.any(1)
-    return ratio(jnp.where(paired, losses, 0).sum(), paired.sum(dtype=p.x.dtype))
+    return mean_where(losses, paired)
 
 
 @public(first="embeddings")
@@ -98,3 +98,8 @@ def masked_logsumexp(values: jax.Array, mask: jax.Array, axis: int = 1) -> jax.A
     """Log of the sum of the exponentials where the mask is set; the lowest float, without a gradient, where none is."""
     # not -inf, whose gradient is NaN
     return jax.nn.logsumexp(jnp.where(mask, values, jnp.finfo(values.dtype).min), axis=axis)
+
+
+def mean_where(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean of the values where the mask is set; 0 with zero gradient where it is nowhere."""
+    return ratio(jnp.where(mask, values, 0).sum(), mask.sum(dtype=values.dtype))

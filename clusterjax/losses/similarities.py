@@ -1,6 +1,6 @@
 """Losses on the cosine similarities of all pairs of a batch: the length of an embedding does not matter.
 
-Partners are pairs of one class, rivals of two. What they share is here: `similarities`, the mean over the anchors.
+Partners are pairs of one class, rivals of two. What they share is here: `similarities`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import matmul, ratio, unit_rows
-from clusterjax.losses.pairs import masked_logsumexp
+from clusterjax.distances import matmul, unit_rows
+from clusterjax.losses.pairs import masked_logsumexp, mean_where
 from clusterjax.partition import Partition, clean, partners_and_rivals
 from clusterjax.public import public
 from clusterjax.typing import Clustered, Positive, Scalar
@@ -177,8 +177,3 @@ def similarities(p: Partition) -> jax.Array:
     """Cosine similarities [n, n]; a row of zeros is at 0 from all."""
     unit = unit_rows(clean(p).x)
     return matmul(unit, unit.T)
-
-
-def mean_where(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean of the values where the mask is set; 0 with zero gradient where it is nowhere."""
-    return ratio(jnp.where(mask, values, 0).sum(), mask.sum(dtype=values.dtype))
