@@ -210,6 +210,14 @@ def start(server: Server, folder: Path, before: str = "pass", **options) -> subp
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, **options)
 
 
+def size(path: Path) -> int:
+    """Of a file that the process under test may be about to rename."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def until(holds) -> None:
     deadline = time.monotonic() + 20
     while not holds():
@@ -231,7 +239,7 @@ def test_killed_while_it_fetches(server, tmp_path):
     folder = tmp_path / "cache"
     server.manner = "stuck"
     process = start(server, tmp_path)
-    until(lambda: [p for p in (folder / "omniglot").glob("tmp*") if p.stat().st_size and len(server.asked) == 2])
+    until(lambda: [p for p in (folder / "omniglot").glob("tmp*") if size(p) and len(server.asked) == 2])
     kill(process)
     (partial,) = set(left(folder)) - set(WHOLE)
     age(folder, [partial])
@@ -244,7 +252,7 @@ def test_killed_while_it_fetches(server, tmp_path):
 def test_killed_while_it_writes_the_cache(server, tmp_path):
     folder = tmp_path / "cache"
     process = start(server, tmp_path, "t.data.cache.os.replace = lambda *_: t.time.sleep(20)")
-    until(lambda: [p for p in folder.glob("*.tmp") if p.stat().st_size > 60000])
+    until(lambda: [p for p in folder.glob("*.tmp") if size(p) > 60000])
     kill(process)
     (partial,) = set(left(folder)) - set(WHOLE)
     age(folder, [partial])

@@ -44,8 +44,13 @@ def two_layers(rngs):
     )
 
 
+# Compiled as for users it takes a second each; in a quick suite those that gave trouble stand for the others.
+OFTEN = ("silhouette_loss", "silhouette_ratio_loss", "chebyshev", "hard triplets", "multi_similarity_loss", "dunn_loss")
 CASES = {
-    **{f"two layers-{name}": (two_layers, loss) for name, loss in LOSSES.items()},
+    **{
+        f"two layers-{name}": pytest.param(two_layers, loss, marks=() if name in OFTEN else pytest.mark.slow)
+        for name, loss in LOSSES.items()
+    },
     **{
         f"conv4-{name}": (partial(encoders.Conv4, features=16), LOSSES[name])
         for name in ("silhouette_loss", "silhouette_ratio_loss", "chebyshev", "prototypical_loss")
