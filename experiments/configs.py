@@ -41,8 +41,16 @@ class Training:
     """Silhouette: mean over drawings, or over classes."""
     margin: float | None = None
     """Of triplet, circle, arcface, proxy_anchor and soft_triple."""
+    neg_margin: float | None = None
+    """Of contrastive: how far apart drawings of two classes should be."""
     scale: float | None = None
     """Of arcface, circle, soft_triple, ...: what similarities are multiplied by."""
+    alpha: float | None = None
+    """Of proxy_anchor and multi_similarity: how much the hardest count."""
+    gamma: float | None = None
+    """Of gaussian_corel, circle and soft_triple: the steepness."""
+    attraction: float | None = None
+    """Of cosine_corel and gaussian_corel: the share of the pull to one's own class."""
     mining: Literal["all", "hard", "semihard"] | None = None
     """Of triplet: which triplets count."""
     per_class: int = 10

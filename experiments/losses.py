@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,10 @@ LOSSES = {name: losses.validity_loss(name) for name in INDICES} | {
     if inspect.isfunction(loss) and list(inspect.signature(loss).parameters)[1:2] == ["labels"]
 }
 # settings that are the loss's own
-OPTIONS = ("metric", "power", "temperature", "target", "average", "margin", "scale", "mining")
+OPTIONS = (
+    "metric", "power", "temperature", "target", "average", "margin", "neg_margin", "scale", "alpha", "gamma",
+    "attraction", "mining",
+)  # fmt: skip
 
 
 def find(config: Training) -> Loss:
@@ -43,7 +46,13 @@ def find(config: Training) -> Loss:
     options = {option: value for option in OPTIONS if (value := getattr(config, option)) is not None}
     if unknown := options.keys() - taken.keys():
         raise RunError(f"--loss {config.loss} takes no --{' or --'.join(sorted(unknown))}; leave it out.")
-    return partial(function, **options) if options else function
+    return bound(function, tuple(options.items()))
+
+
+@cache
+def bound(function: Loss, options: tuple[tuple[str, object], ...]) -> Loss:
+    """The function with its options, one and the same for the same ones, so that nothing is compiled twice."""
+    return partial(function, **dict(options)) if options else function
 
 
 def takes_proxies(loss: Loss) -> bool:

@@ -58,8 +58,15 @@ def command(script: str, config: Any, named: Mapping[str, Any]) -> str:
     """The command line that makes these settings; the first of the named ones is the default."""
     known, differences = changed(config, named)
     options = ({"config": known} if known != next(iter(named)) else {}) | differences
-    flags = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in options.items()]
+    flags = [f"--{name.replace('_', '-')}{written(value)}" for name, value in options.items()]
     return " ".join([f"python {script}", *flags])
+
+
+def written(value: object) -> str:
+    """What follows the name of an option."""
+    if value is True:
+        return ""
+    return "".join(f" {one}" for one in (value if isinstance(value, tuple) else (value,)))
 
 
 def folder_name(parts: Sequence[str], differences: Mapping[str, Any]) -> str:

@@ -21,7 +21,9 @@ import numpy as np
 from scipy.stats import t as student
 
 from clusterjax import fewshot
+from experiments import losses
 from experiments.configs import CONFIGS
+from experiments.messages import markdown
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results"
@@ -35,7 +37,7 @@ COLUMNS = (
     ("20-way 1-shot, one alphabet", "within_alphabet_accuracy", 20, 1),
 )
 REFERENCE = "prototypical"  # every loss is compared with this one, on the same batches and the same episodes
-OF_THE_LOSS = ("loss", "metric", "power", "temperature", "target", "average", "margin", "scale", "mining")
+OF_THE_LOSS = ("loss", *losses.OPTIONS)
 OF_THE_RUN = ("run", "seed", "train_seconds", "command", "device", "jax")
 OF_THE_ROW = ("measure", "way", "shot", "queries", "value", "ci95")
 
@@ -126,11 +128,6 @@ def values_of(members: Sequence[dict], column: tuple) -> dict[int, dict]:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Tables
-
-
-def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines])
 
 
 def accuracies(groups: Sequence[Sequence[dict]]) -> str:

@@ -13,10 +13,10 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from clusterjax import fewshot
-from experiments.configs import Config, Training
-from experiments.data import Part
+from experiments.configs import Training
 from experiments.encoders import ENCODERS
 from experiments.losses import Loss, proxies_for, takes_proxies
 from experiments.messages import say
@@ -35,6 +34,15 @@ from experiments.runs import RunError, write
 
 # Steps of one compiled call. On a CPU a step alone spends a third of its time on getting its memory from the system.
 STEPS_PER_CALL = 25
+
+
+class Examples(Protocol):
+    """What a part of any data set has."""
+
+    @property
+    def images(self) -> np.ndarray:
+        """`[classes, examples, ...]`."""
+        ...
 
 
 class Best(NamedTuple):
@@ -101,7 +109,14 @@ def create(
         proxies = proxies_for(loss, config, num_classes, embedding.shape[1])
     best = Best(jnp.float32(-1), jnp.int32(0), nnx.merge_state(params, statistics))
     learned = Learned(params, proxies)
-    return graph, TrainState(jnp.int32(0), learned, statistics, optimizer(config).init(learned), best)
+    moments = optimizer(config.learning_rate, config.steps).init(learned)
+    return graph, TrainState(jnp.int32(0), learned, statistics, moments, best)
+
+
+def compiled(config: Training) -> Training:
+    """The settings that a compiled step depends on: not where a run lies, nor what it is given as it runs."""
+    given = ("seed", "learning_rate")
+    return Training(**{f.name: getattr(config, f.name) for f in fields(Training) if f.name not in given})
 
 
 def variables(state: TrainState) -> nnx.State:
@@ -109,16 +124,17 @@ def variables(state: TrainState) -> nnx.State:
     return nnx.merge_state(state.params.encoder, state.statistics)
 
 
-def optimizer(config: Training) -> optax.GradientTransformation:
+def optimizer(rate: float | jax.Array, steps: int) -> optax.GradientTransformation:
     """Adam, its rate falling to zero along a cosine."""
-    return optax.adam(optax.cosine_decay_schedule(config.learning_rate, max(config.steps, 1)))
+    return optax.adam(optax.cosine_decay_schedule(rate, max(steps, 1)))  # pyright: ignore[reportArgumentType]
 
 
 def sample_batch(key: jax.Array, images: jax.Array, classes: int, drawings: int) -> tuple[jax.Array, jax.Array]:
     """Drawings of some classes, class by class, as an encoder takes them; and which classes they are."""
     which, how = jax.random.split(key)
     chosen = jax.random.choice(which, images.shape[0], (classes,), replace=False)
-    order = jnp.argsort(jax.random.uniform(how, (classes, images.shape[1])), axis=1)[:, :drawings]
+    # the first of a random order; to sort all of 600 pictures takes longer than the rest of a step of a small network
+    _, order = jax.lax.top_k(jax.random.uniform(how, (classes, images.shape[1])), drawings)
     return prepared(images[chosen[:, None], order].reshape(-1, *images.shape[2:])), chosen
 
 
@@ -140,13 +156,17 @@ def take_steps(
     state: TrainState,
     images: jax.Array,
     key: jax.Array,
+    rate: float | jax.Array,
     *,
     graph: nnx.GraphDef,
     loss: Loss,
     config: Training,
     length: int,
 ) -> tuple[TrainState, jax.Array]:
-    """`length` steps; returns the new state and the loss of each. What step t draws follows from `key` and t."""
+    """`length` steps; returns the new state and the loss of each. What step t draws follows from `key` and t.
+
+    The rate at the start is not compiled in, so that one program serves all rates that are tried.
+    """
 
     def step(state: TrainState, _):
         batch, chosen = sample_batch(jax.random.fold_in(key, state.step), images, config.classes, config.drawings)
@@ -162,7 +182,7 @@ def take_steps(
             return value, nnx.state(model, nnx.Not(nnx.Param))
 
         (value, statistics), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-        updates, moments = optimizer(config).update(gradient, state.optimizer, state.params)
+        updates, moments = optimizer(rate, config.steps).update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         return state._replace(step=state.step + 1, params=params, statistics=statistics, optimizer=moments), value
 
@@ -184,7 +204,12 @@ def drawing_labels(images: jax.Array | np.ndarray) -> jax.Array:
 
 
 def train(
-    config: Config, loss: Loss, part: Part, validation: Part | None, folder: Path, report: Callable[[str, int], None]
+    config: Training,
+    loss: Loss,
+    part: Examples,
+    validation: Examples | None,
+    folder: Path,
+    report: Callable[[str, int], None],
 ):
     """Train, or go on with the run that `folder` holds.
 
@@ -200,9 +225,8 @@ def train(
         The encoder's structure and the variables to use.
     """
     graph, state = create(config, shape_of(part.images), loss, len(part.images))
-    key = jax.random.key(config.seed)
-    # neither where a run lies nor its seed is a part of what is compiled
-    config = replace(config, out=None, data_dir=None, overwrite=False, seed=0)
+    key, rate = jax.random.key(config.seed), config.learning_rate
+    config = compiled(config)
     images = jnp.asarray(part.images)
     log = folder / "log.jsonl"
     with ocp.CheckpointManager(
@@ -216,7 +240,9 @@ def train(
             done = int(state.step)
             stop = min(config.steps, next_stop(done, config.validate_every))
             start = time.perf_counter()
-            state, values = take_steps(state, images, key, graph=graph, loss=loss, config=config, length=stop - done)
+            state, values = take_steps(
+                state, images, key, rate, graph=graph, loss=loss, config=config, length=stop - done
+            )
             line = {"step": int(state.step), "loss": float(values.mean())}
             line["seconds"] = round(time.perf_counter() - start, 3)
             if not np.isfinite(line["loss"]):
@@ -242,7 +268,7 @@ def describe(loss: float | None, validation: float | None) -> str:
     return loss_text if validation is None else f"{loss_text}  validation {100 * validation:.1f} %"
 
 
-def keep_best(graph: nnx.GraphDef, state: TrainState, validation: Part) -> tuple[TrainState, float]:
+def keep_best(graph: nnx.GraphDef, state: TrainState, validation: Examples) -> tuple[TrainState, float]:
     """Look at the validation classes, and keep the weights if they never did better; always the same episodes."""
     now = variables(state)
     images = jnp.asarray(validation.images)

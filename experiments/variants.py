@@ -9,12 +9,14 @@ of a class or more.
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import optax
 
 from clusterjax import losses, pairwise_distances
-from clusterjax.typing import Labels, Points
+from clusterjax.typing import Labels, Points, Proxies
 
 
 def leave_one_out(embeddings: Points, labels: Labels, *, num_clusters: int) -> jax.Array:
@@ -35,6 +37,20 @@ def both_means(embeddings: Points, labels: Labels, *, num_clusters: int, power: 
     jointly = distances_to_means(embeddings, labels, num_clusters)
     own, others = (jnp.sqrt(a * b) for a, b in zip(singly, jointly, strict=True))
     return cross_entropy(own, others, labels, power)
+
+
+def silhouette_and_nca(embeddings: Points, labels: Labels, *, num_clusters: int, temperature: float = 1.0) -> jax.Array:
+    """Half of each: the silhouette looks at whole classes, NCA at neighbours."""
+    both = losses.combined_loss(
+        [losses.silhouette_loss, partial(losses.nca_loss, temperature=temperature)], shares=[0.5, 0.5]
+    )
+    return both(embeddings, labels, num_clusters=num_clusters)
+
+
+def silhouette_and_softmax(embeddings: Points, labels: Labels, *, proxies: Proxies) -> jax.Array:
+    """Half of each: clean clusters, and classes that a linear classifier tells apart."""
+    silhouette = losses.silhouette_loss(embeddings, labels, num_clusters=jnp.asarray(proxies).shape[0])
+    return 0.5 * silhouette + 0.5 * losses.softmax_loss(embeddings, labels, proxies=proxies)
 
 
 def distances_to_means(x: Points, labels: Labels, num_clusters: int) -> tuple[jax.Array, jax.Array]:

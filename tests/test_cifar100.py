@@ -7,67 +7,97 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cifar100, features
-from experiments.data.pictures import Part, Pictures
+from experiments import cifar100, features, losses
+from experiments.comparison import material, tables, training, tuning
+from experiments.comparison.settings import COMPARED, Config
+from experiments.data.pictures import Part
 from experiments.runs import RunError
 
-SMALL = ["--dataset", "digits", "--losses", "silhouette", "softmax", "--seeds", "1", "--steps", "30", "--dim", "4"]
+SMALL = ["--dataset", "digits", "--losses", "silhouette", "softmax", "--steps", "30", "--dim", "4"]
+QUICK = [*SMALL, "--seeds", "1", "--trials", "0"]
 
 
 def rows(folder):
     return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
 
 
+def value(found, loss, measure):
+    return next(row["value"] for row in found if (row["loss"], row["measure"]) == (loss, measure))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
-    assert cifar100.main([*SMALL, "--out", str(folder)]) == 0
+    assert cifar100.main([*SMALL, "--seeds", "2", "--trials", "1", "--out", str(folder)]) == 0
     return folder
 
 
-def test_a_table_of_all_runs(finished, capsys):
+def test_a_table_of_all_runs(finished):
     found = rows(finished)
-    assert {row["loss"] for row in found} == {"silhouette", "softmax", "features", "untrained"}
-    assert {row["dataset"] for row in found} == {"digits"}
-    assert {row["split"] for row in found} == {"unseen"}
-    needed = "experiment dataset split loss seed steps train_seconds command measure value ci95 regime dim"
+    assert {row["loss"] for row in found} == {"silhouette", "softmax", "pixels", "pixels, PCA", "untrained"}
+    assert {(row["dataset"], row["split"]) for row in found} == {("digits", "unseen")}
+    needed = "experiment dataset split loss seed steps train_seconds command measure value ci95 regime dim judged_by"
     assert all(set(needed.split()) <= row.keys() for row in found)
-    value = {(row["loss"], row["measure"]): row["value"] for row in found}
-    assert value["silhouette", "map_at_r"] > value["untrained", "map_at_r"]
-    assert all(0 <= v <= 100 for (_, measure), v in value.items() if measure not in ("silhouette", "ami", "ari"))
+    tested = [row for row in found if row["phase"] != "trial"]
+    assert value(tested, "silhouette", "map_at_r") > value(tested, "untrained", "map_at_r")
+    signed = ("silhouette", "ami", "ari")
+    assert all(0 <= row["value"] <= 100 for row in tested if row["measure"] not in signed)
+    table = (finished / "table.md").read_text()
+    assert "| silhouette | 2 |" in table
+    assert "| less silhouette |" in table
+    assert {file.name for file in (finished / "pictures").iterdir()} == {"seen.png", "unseen.png"}
+
+
+def test_the_settings_are_those_that_did_best_on_the_validation_classes(finished):
+    found = rows(finished)
+    for loss in ("silhouette", "softmax"):
+        trials = [row for row in found if row["loss"] == loss and row["phase"] == "trial"]
+        assert [row["learning_rate"] for row in trials] == list(tuning.RATES)
+        best = max(trials, key=lambda row: row["value"])
+        tested = [row for row in found if row["loss"] == loss and row["phase"] == "test"]
+        assert {(row["learning_rate"], row["judged_by"]) for row in tested} == {
+            (best["learning_rate"], best["judged_by"])
+        }
+        assert {row["seed"] for row in tested} == {0, 1}
 
 
 def test_it_goes_on_with_what_is_missing(finished, tmp_path, monkeypatch, capsys):
     lines = (finished / "results.jsonl").read_text().splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["loss"] != "softmax"]
-    (tmp_path / "results.jsonl").write_text("".join(kept))
+    missing = {"loss": "softmax", "phase": "test", "seed": 1}
+    kept = [line for line in lines if missing.items() - json.loads(line).items()]
+    assert 0 < len(kept) < len(lines)
+    (tmp_path / "results.jsonl").write_text("".join(kept) + lines[-1][:40])  # killed while it wrote a line
     trained = []
-    embeddings_of = cifar100.embeddings_of
+    head = training.head
 
-    def counted(config, *examples):
-        trained.append(config.loss)
-        return embeddings_of(config, *examples)
+    def counted(config, seen):
+        trained.append((config.loss, config.seed))
+        return head(config, seen)
 
-    monkeypatch.setattr(cifar100, "embeddings_of", counted)
-    assert cifar100.main([*SMALL, "--out", str(tmp_path)]) == 0
-    assert trained == ["softmax"]
-    assert [row["value"] for row in rows(tmp_path) if row["loss"] == "softmax"] == [
-        row["value"] for row in rows(finished) if row["loss"] == "softmax"
-    ]
-    assert "| silhouette |" in capsys.readouterr().out
+    monkeypatch.setattr(training, "head", counted)
+    assert cifar100.main([*SMALL, "--seeds", "2", "--trials", "1", "--out", str(tmp_path)]) == 0
+    assert trained == [("softmax", 1)]
+    told = ("train_seconds", "commit")
+    ours, theirs = (
+        sorted(json.dumps({k: v for k, v in row.items() if k not in told}) for row in rows(folder))
+        for folder in (tmp_path, finished)
+    )
+    assert ours == theirs
+    assert "| silhouette | 2 |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--losses", "nonsense"], "--loss nonsense: choose one of"),
-        (["--classes", "1"], "--classes 1: a batch takes from 2 to 5 classes here"),
-        (["--drawings", "1"], "--drawings must be 2 or more"),
-        (["--seeds", "0"], "--seeds and --splits must be 1 or more"),
+        (["--classes", "1"], "--classes and --drawings must be 2 or more, --test-images 10 or more"),
+        (["--seeds", "0"], "--seeds must be 1 or more, --trials 0 or more"),
+        (["--splits", "unseen9"], "--splits unseen9: digits has unseen"),
+        (["--dim", "0"], "--dim 0: an embedding has at least 1 number"),
     ],
 )
 def test_bad_settings_get_one_sentence_and_leave_nothing(arguments, says, tmp_path, capsys):
-    assert cifar100.main([*SMALL, *arguments, "--out", str(tmp_path / "run")]) == 2
+    assert cifar100.main([*QUICK, *arguments, "--out", str(tmp_path / "run")]) == 2
     told = capsys.readouterr().err
     assert says in told
     assert told.count("\n") == 1
@@ -76,32 +106,58 @@ def test_bad_settings_get_one_sentence_and_leave_nothing(arguments, says, tmp_pa
 
 def test_classes_are_as_large_as_the_smallest():
     part = Part(np.arange(7)[:, None], np.array([0, 1, 0, 1, 0, 0, 1]), ("a", "b"))
-    np.testing.assert_array_equal(cifar100.by_class(part)[..., 0], [[0, 2, 4], [1, 3, 6]])
-    np.testing.assert_array_equal(cifar100.by_class(part, 2)[..., 0], [[0, 2], [1, 3]])
+    np.testing.assert_array_equal(material.by_class(part)[..., 0], [[0, 2, 4], [1, 3, 6]])
+    np.testing.assert_array_equal(material.by_class(part, 2)[..., 0], [[0, 2], [1, 3]])
 
 
-def test_the_table_is_sorted_and_has_intervals():
-    made = [
-        {"loss": loss, "measure": m, "value": v}
-        for loss, values in (("a", (1.0, 3.0)), ("b", (5.0, 7.0)))
-        for m in ("map_at_r", "nmi")
-        for v in values
+@pytest.mark.parametrize("loss", COMPARED)
+def test_every_loss_tries_as_many_settings_and_they_are_its_own(loss):
+    tried = tuning.candidates(Config(loss=loss), 40, 600)
+    assert len(tried) == len(set(tried)) == 12
+    assert {one.classes * one.drawings for one in tried} == {320}
+    assert tried[0].learning_rate == tuning.RATES[0]
+    losses.check(tried[-1], 50, 16)
+
+
+def test_a_batch_has_no_more_classes_than_there_are():
+    (one,) = tuning.candidates(Config(trials=0), 3, 100)
+    assert (one.classes, one.drawings) == (3, 100)
+
+
+def made(loss, values, measure="map_at_r", phase="test"):
+    common = {"dataset": "made up", "regime": "any", "encoder": "head", "dim": 16, "steps": 10, "train_seconds": 1.0}
+    return [
+        {**common, "loss": loss, "split": "s", "seed": seed, "phase": phase, "measure": measure, "value": v}
+        for seed, v in enumerate(values)
     ]
-    lines = cifar100.table(made).splitlines()
-    assert lines[2].startswith("| b | 6.0 ± 12.7 |")  # t of one degree of freedom, 12.706, times a standard error of 1
-    assert lines[3].startswith("| a | 2.0 ± 12.7 |")
+
+
+def test_the_tables_are_sorted_and_have_intervals():
+    group = made("silhouette", (1.0, 3.0)) + made("a:softmax", (5.0, 7.0)) + made("nca", (6.0, 2.0))
+    lines = tables.means(group).splitlines()
+    # Student's t of one degree of freedom, 12.706, times a standard error of 1
+    assert lines[2].startswith("| softmax | 2 | 6.0 ± 12.7 |")
+    assert lines[4].startswith("| silhouette | 2 | 2.0 ± 12.7 |")
+    assert lines[2].endswith("| 100.0 |")
+    assert tables.differences([*group, *made("silhouette", (1.0, 3.0), "nmi")]).splitlines()[2:] == [
+        "| softmax | **+4.00 ± 0.00** | - | - | - | - | - |",
+        "| nca | +2.00 ± 38.12 | - | - | - | - | - |",
+    ]
+    assert tables.best(group) == (
+        "- MAP@R: the best loss with a validity index is silhouette, the best other softmax; the first less the second "
+        "-4.00 ± 0.00: behind."
+    )
 
 
 class Little(nnx.Module):
     """Stands for the encoder."""
 
-    def features(self, images):
-        return images.mean((1, 2)) * jnp.ones(3)
+    def stages(self, images):
+        return {stage: images * jnp.ones(3) for stage in features.STAGES}
 
 
 def pictures(n):
-    images = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3)).astype(np.uint8)
-    return Pictures(images, np.zeros(n, np.int32), np.ones(n, bool), ("one",))
+    return np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3)).astype(np.uint8)
 
 
 def test_features_are_made_once_in_blocks_that_are_kept(tmp_path, monkeypatch):
@@ -110,12 +166,14 @@ def test_features_are_made_once_in_blocks_that_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(features, "BLOCK", 40)
     monkeypatch.setattr(features, "BATCH", 15)
     first = features.of(pictures(100), "made-up", side=8, cache=tmp_path)
-    np.testing.assert_allclose(first.images, pictures(100).images.mean((1, 2)), rtol=1e-5)
+    assert list(first) == list(features.STAGES)
+    for found in first.values():
+        np.testing.assert_allclose(found, pictures(100).mean((1, 2)), rtol=1e-3)  # float16
     files = sorted((tmp_path / "features-efficientnet-lite0-made-up-8").iterdir())
-    assert [file.name for file in files] == ["000000.npy", "000040.npy", "000080.npy"]
+    assert [file.name for file in files] == ["000000.npz", "000040.npz", "000080.npz"]
     files[1].unlink()
     again = features.of(pictures(100), "made-up", side=8, cache=tmp_path)
-    np.testing.assert_array_equal(first.images, again.images)
+    np.testing.assert_array_equal(first["head"], again["head"])
     features.of(pictures(100), "made-up", side=8, cache=tmp_path)
     assert len(loads) == 2
     files[2].write_bytes(b"")

@@ -81,7 +81,7 @@ def test_every_loss_trains(name, monkeypatch):
     config, images = replace(CONFIG, steps=60, dim=8, classes=6, drawings=6), jnp.asarray(part().images)
     graph, state = train.create(config, train.shape_of(images), LOSSES[name], len(images))
     after, values = train.take_steps(
-        state, images, jax.random.key(0), graph=graph, loss=LOSSES[name], config=config, length=60
+        state, images, jax.random.key(0), 2e-3, graph=graph, loss=LOSSES[name], config=config, length=60
     )
     assert values[-15:].mean() < values[:15].mean()
     assert isinstance(nnx.merge(graph, train.variables(after)), Little)
@@ -98,7 +98,7 @@ def test_proxies_are_learned_and_belong_to_the_classes_of_the_data():
     config = replace(CONFIG, classes=2)
     graph, state = train.create(config, train.shape_of(images), loss, 6)
     assert state.params.proxies.shape == (6, 64)
-    after, _ = train.take_steps(state, images, jax.random.key(0), graph=graph, loss=loss, config=config, length=3)
+    after, _ = train.take_steps(state, images, jax.random.key(0), 2e-3, graph=graph, loss=loss, config=config, length=3)
     jax.effects_barrier()
     assert sorted(map(tuple, seen)) == sorted(
         tuple(sorted(np.asarray(train.sample_batch(jax.random.fold_in(jax.random.key(0), i), images, 2, 3)[1])))
