@@ -2,6 +2,7 @@
 
     python -m experiments.table                      # rewrite the tables
     python -m experiments.table runs/omniglot/*      # first take the finished runs there into the result files
+    python -m experiments.table runs/comparison/*    # likewise what is done of a comparison
 
 A run's rows replace those of an earlier run of the same settings, seed and data. Rows of different code are never
 averaged or compared.
@@ -22,6 +23,8 @@ from scipy.stats import t as student
 
 from clusterjax import fewshot
 from experiments import losses
+from experiments.comparison import ledger
+from experiments.comparison import tables as comparison
 from experiments.configs import CONFIGS
 from experiments.messages import markdown
 
@@ -55,6 +58,9 @@ def read(experiment: str) -> list[dict]:
 def collect(folders: Sequence[Path]) -> None:
     """Take finished runs into the result files: their rows, and each episode's accuracy for paired comparisons."""
     for folder in folders:
+        if not (folder / "results.json").exists() and (folder / "results.jsonl").exists():
+            collect_comparison(folder)
+            continue
         if not (folder / "results.json").exists():
             print(f"{folder} holds no finished run; left out.", file=sys.stderr)
             continue
@@ -69,6 +75,18 @@ def collect(folders: Sequence[Path]) -> None:
         shutil.copy(folder / "episodes.npz", RESULTS / "episodes" / f"{run}.npz")
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (RESULTS / f"{experiment}.jsonl").write_text(text, encoding="utf-8")
+
+
+def collect_comparison(folder: Path) -> None:
+    """Take in what is done of a comparison, which need not be all of it."""
+    runs = ledger.by_run(read("comparison")) | ledger.by_run(ledger.read(folder / "results.jsonl"))
+    text = "".join(json.dumps(row) + "\n" for rows in runs.values() for row in rows)
+    (RESULTS / "comparison.jsonl").write_text(text, encoding="utf-8")
+
+
+def compared(dataset: str, **chosen: object) -> list[dict]:
+    """Rows of a comparison."""
+    return [row for row in read("comparison") if {"dataset": dataset, **chosen}.items() <= row.items()]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -237,6 +255,12 @@ def tries() -> str:
     return tables([row for row in read("omniglot") if not is_named(row)])
 
 
+def unseen() -> str:
+    """The answer of the comparison, without its table."""
+    groups = comparison.groups(compared("cifar100", regime="head on frozen features", dim=16))
+    return "\n\n".join(comparison.best(group) for group in groups) or "Not measured yet."
+
+
 def million() -> str:
     """The one number: a million points exactly, and what all pairs would take."""
     lines = (ROOT.parent / "benchmarks" / "results" / "past_all_pairs.jsonl").read_text().splitlines()
@@ -273,8 +297,14 @@ def written(value: object) -> str:
 
 # Which document shows which tables.
 DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
-    ROOT.parent / "README.md": {"million": million, "omniglot": omniglot, "benchmarks": benchmarks},
+    ROOT.parent / "README.md": {"million": million, "omniglot": omniglot, "unseen": unseen, "benchmarks": benchmarks},
     ROOT.parent / "docs" / "results.md": {"tries": tries},
+    ROOT.parent / "docs" / "unseen.md": {
+        "cifar100": lambda: comparison.comparison(compared("cifar100", regime="head on frozen features")),
+        "settings": lambda: comparison.settings(compared("cifar100", regime="head on frozen features")),
+        "scratch": lambda: comparison.comparison(compared("cifar100", regime="from scratch")),
+        "speakers": lambda: comparison.comparison(compared("speakers")),
+    },
 }
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cifar100, features, losses
-from experiments.comparison import material, tables, training, tuning
+from experiments import cifar100, features, losses, train
+from experiments.comparison import judging, material, pictures, tables, training, tuning
 from experiments.comparison.settings import COMPARED, Config
 from experiments.data.pictures import Part
 from experiments.runs import RunError
@@ -28,8 +28,19 @@ def value(found, loss, measure):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
-    assert cifar100.main([*SMALL, "--seeds", "2", "--trials", "1", "--out", str(folder)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        # a sweep and UMAP take as long to compile as all the rest, and have tests of their own
+        patch.setattr(pictures, "draw", lambda *_: None)
+        patch.setattr(judging, "chosen_k", lambda *_: [{"measure": "k_by_gap", "value": 7, "ci95": None}])
+        assert cifar100.main([*SMALL, "--seeds", "2", "--trials", "1", "--out", str(folder)]) == 0
     return folder
+
+
+def test_three_blobs_are_three():
+    labels = np.repeat(np.arange(3), 20)
+    x = np.array([[0, 0], [9, 0], [30, 0]])[labels] + np.random.default_rng(0).normal(size=(60, 2))
+    found = judging.chosen_k(jnp.asarray(x, jnp.float32), labels)
+    assert {row["measure"]: row["value"] for row in found} == {"k_by_silhouette": 3, "k_by_gap": 3}
 
 
 def test_a_table_of_all_runs(finished):
@@ -45,7 +56,6 @@ def test_a_table_of_all_runs(finished):
     table = (finished / "table.md").read_text()
     assert "| silhouette | 2 |" in table
     assert "| less silhouette |" in table
-    assert {file.name for file in (finished / "pictures").iterdir()} == {"seen.png", "unseen.png"}
 
 
 def test_the_settings_are_those_that_did_best_on_the_validation_classes(finished):
@@ -90,7 +100,7 @@ def test_it_goes_on_with_what_is_missing(finished, tmp_path, monkeypatch, capsys
     ("arguments", "says"),
     [
         (["--losses", "nonsense"], "--loss nonsense: choose one of"),
-        (["--classes", "1"], "--classes and --drawings must be 2 or more, --test-images 10 or more"),
+        (["--classes", "1"], "--classes and --drawings must be 2 or more, --test-images 20 or more"),
         (["--seeds", "0"], "--seeds must be 1 or more, --trials 0 or more"),
         (["--splits", "unseen9"], "--splits unseen9: digits has unseen"),
         (["--dim", "0"], "--dim 0: an embedding has at least 1 number"),
@@ -122,6 +132,55 @@ def test_every_loss_tries_as_many_settings_and_they_are_its_own(loss):
 def test_a_batch_has_no_more_classes_than_there_are():
     (one,) = tuning.candidates(Config(trials=0), 3, 100)
     assert (one.classes, one.drawings) == (3, 100)
+
+
+def test_pictures_of_seen_and_unseen_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    names = np.array([*"abcdefghij", "orchid", "sunflower"])
+    (tmp_path / "embeddings").mkdir()
+    for split, loss in (("s0", "silhouette"), ("s0", "nca"), ("s1", "silhouette"), ("s1", "stage7")):
+        seen = {"seen": rng.normal(size=(12, 5, 2)), "seen_names": names} if loss != "stage7" else {}
+        file = tmp_path / "embeddings" / f"{split}-{loss}.npz"
+        np.savez(file, unseen=rng.normal(size=(12, 5, 2)), names=names, **seen)
+    pictures.draw(tmp_path, "s0", "s1")
+    assert {file.name for file in (tmp_path / "pictures").iterdir()} == {"seen.png", "unseen.png"}
+    (tmp_path / "none" / "embeddings").mkdir(parents=True)
+    pictures.draw(tmp_path / "none", "s0", "s1")
+    assert list((tmp_path / "none" / "pictures").iterdir()) == []
+
+
+def test_the_hard_classes_are_in_the_first_handful():
+    names = np.array([*map(str, range(30)), "orchid", "sunflower"])
+    handfuls = pictures.handfuls(names)
+    assert {"orchid", "sunflower"} <= set(names[handfuls[0]])
+    assert len(set(np.concatenate(handfuls))) == 24
+    assert [len(one) for one in pictures.handfuls(names[:5])] == [5]
+
+
+class Linear(nnx.Module):
+    """So small a network that it is compiled at once."""
+
+    def __init__(self, shape, *, dim, normalize, rngs):
+        del normalize
+        self.layer = nnx.Linear(int(np.prod(shape)), dim, rngs=rngs)
+
+    def __call__(self, images):
+        return self.layer(images.reshape(len(images), -1))
+
+
+def test_a_network_is_trained_from_its_pixels_with_checkpoints_and_the_weights_that_did_best(tmp_path, monkeypatch):
+    monkeypatch.setitem(train.ENCODERS, "conv4", Linear)
+    monkeypatch.setattr(pictures, "draw", lambda *_: None)
+    monkeypatch.setattr(judging, "chosen_k", lambda *_: [])
+    network = ["--dataset", "digits", "--encoder", "conv4", "--losses", "nca", "--seeds", "1", "--trials", "0"]
+    for steps in ("4", "6"):  # of other settings another network, in the same table
+        assert cifar100.main([*network, "--dim", "3", "--steps", steps, "--out", str(tmp_path)]) == 0
+    logs = [file.read_text().splitlines() for file in (tmp_path / "networks").glob("*/log.jsonl")]
+    assert sorted(json.loads(lines[-1])["step"] for lines in logs) == [4, 6]
+    assert all("validation" in json.loads(lines[-1]) for lines in logs)
+    found = rows(tmp_path)
+    assert {row["regime"] for row in found} == {"from scratch"}
+    assert [table.count("| nca | 1 |") for table in (tmp_path / "table.md").read_text().split("**digits")] == [0, 1, 1]
 
 
 def made(loss, values, measure="map_at_r", phase="test"):
@@ -156,7 +215,7 @@ class Little(nnx.Module):
         return {stage: images * jnp.ones(3) for stage in features.STAGES}
 
 
-def pictures(n):
+def colours(n):
     return np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3)).astype(np.uint8)
 
 
@@ -165,21 +224,21 @@ def test_features_are_made_once_in_blocks_that_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(features.efficientnet, "load", lambda: loads.append(1) or Little())
     monkeypatch.setattr(features, "BLOCK", 40)
     monkeypatch.setattr(features, "BATCH", 15)
-    first = features.of(pictures(100), "made-up", side=8, cache=tmp_path)
+    first = features.of(colours(100), "made-up", side=8, cache=tmp_path)
     assert list(first) == list(features.STAGES)
     for found in first.values():
-        np.testing.assert_allclose(found, pictures(100).mean((1, 2)), rtol=1e-3)  # float16
+        np.testing.assert_allclose(found, colours(100).mean((1, 2)), rtol=1e-3)  # float16
     files = sorted((tmp_path / "features-efficientnet-lite0-made-up-8").iterdir())
     assert [file.name for file in files] == ["000000.npz", "000040.npz", "000080.npz"]
     files[1].unlink()
-    again = features.of(pictures(100), "made-up", side=8, cache=tmp_path)
+    again = features.of(colours(100), "made-up", side=8, cache=tmp_path)
     np.testing.assert_array_equal(first["head"], again["head"])
-    features.of(pictures(100), "made-up", side=8, cache=tmp_path)
+    features.of(colours(100), "made-up", side=8, cache=tmp_path)
     assert len(loads) == 2
     files[2].write_bytes(b"")
     with pytest.raises(RunError, match="is damaged; delete it"):
-        features.of(pictures(100), "made-up", side=8, cache=tmp_path)
+        features.of(colours(100), "made-up", side=8, cache=tmp_path)
     files[2].unlink()
-    features.of(pictures(100), "made-up", side=8, cache=tmp_path)
+    features.of(colours(100), "made-up", side=8, cache=tmp_path)
     with pytest.raises(RunError, match="features of other pictures"):
-        features.of(pictures(90), "made-up", side=8, cache=tmp_path)
+        features.of(colours(90), "made-up", side=8, cache=tmp_path)

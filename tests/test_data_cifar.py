@@ -162,7 +162,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "mnist"}, "name is 'mnist'; choose 'auto', 'cifar100', 'cifar10' or 'digits'"),
+        ({"name": "mnist"}, "name is 'mnist'; choose 'auto', 'cifar100', 'cifar10', 'digits' or 'speakers'"),
         ({"split": "vinyals"}, "split is 'vinyals'; choose 'unseen0', .* or 'cifar-fs'"),
         ({"name": "cifar10", "split": "unseen0"}, "split is 'unseen0'; choose 'official'"),
         ({"name": "digits", "split": "fc100"}, "split is 'fc100'; choose 'unseen'"),

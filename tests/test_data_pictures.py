@@ -41,6 +41,12 @@ def test_the_digits_list_is_numpys():
     assert committed == {"train": order[:3], "validation": order[3:5], "test": order[5:]}
 
 
+def test_the_speakers_list_is_numpys():
+    order = [f"speaker {i + 1}" for i in np.random.default_rng(0).permutation(9)]
+    committed = json.loads((SPLITS / "speakers" / "unseen.json").read_text())
+    assert committed == {"train": order[:3], "validation": order[3:5], "test": order[5:]}
+
+
 @pytest.mark.parametrize(
     ("split", "counts"),
     [*((f"unseen{seed}", (40, 10, 50)) for seed in range(5)), ("fc100", (60, 20, 20)), ("cifar-fs", (64, 16, 20))],

@@ -88,6 +88,19 @@ def test_named_settings_are_apart_from_tries(results):
     assert lines(table.tries(), "| nca")
 
 
+def test_what_is_done_of_a_comparison_is_taken_in_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    monkeypatch.setattr(table, "DOCUMENTS", {})
+    row = {"dataset": "cifar100", "loss": "a", "seed": 0, "measure": "nmi", "value": 1.0, "commit": "c0"}
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for rows in ([row, row | {"measure": "ari"}], [row | {"value": 2.0, "commit": "c1"}, row | {"seed": 1}]):
+        (folder / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+        assert table.main([str(folder)]) == 0
+    assert table.read("comparison") == [row | {"value": 2.0, "commit": "c1"}, row | {"seed": 1}]
+    assert table.compared("cifar100", seed=1) == [row | {"seed": 1}]
+
+
 SECTIONS = {"one": lambda: "1\n2", "two": lambda: "3"}
 TEXT = "a\n<!-- results: one -->\n<!-- end -->\n## b\n<!-- results: two -->\nold\n<!-- end -->\nc\n"
 WANTED = "a\n<!-- results: one -->\n1\n2\n<!-- end -->\n## b\n<!-- results: two -->\n3\n<!-- end -->\nc\n"

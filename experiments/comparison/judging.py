@@ -21,7 +21,7 @@ from clusterjax import (
 )
 from clusterjax.retrieval import map_at_r, retrieval_summary
 
-EPISODES = 2000
+EPISODES, QUERIES = 2000, 15
 SWEPT = 50  # examples of each class among which a number of clusters is looked for
 WIDE = 64  # features up to which every reference is asked for a number of clusters
 METRICS = ("euclidean", "cosine")
@@ -61,10 +61,9 @@ def judge(x: jax.Array, labels: np.ndarray) -> list[dict]:
         "silhouette": silhouette_score(x, labels),
     }
     table = [{"measure": measure, "value": percent(value), "ci95": None} for measure, value in measured.items()]
-    queries = min(15, len(labels) // k - 5)
     for shot in (1, 5):
-        result = fewshot.evaluate(key, x, labels, way=min(5, k), shot=shot, queries=queries, num_episodes=EPISODES)
-        kind = {"way": min(5, k), "shot": shot, "queries": queries, "episodes": EPISODES}
+        result = fewshot.evaluate(key, x, labels, way=min(5, k), shot=shot, queries=QUERIES, num_episodes=EPISODES)
+        kind = {"way": min(5, k), "shot": shot, "queries": QUERIES, "episodes": EPISODES}
         table.append({"measure": "accuracy", **kind, "value": percent(result.mean), "ci95": percent(result.ci95)})
     return table
 

@@ -38,7 +38,7 @@ SPLITS = {"cifar100": ("unseen0", "unseen1", "unseen3")}
 class Config(Training):
     """What a table depends on."""
 
-    dataset: Literal["auto", "cifar100", "cifar10", "digits"] = "auto"
+    dataset: Literal["auto", "cifar100", "cifar10", "digits", "speakers"] = "auto"
     """auto takes CIFAR-100, and digits where there is none, and says so; the others are insisted on."""
     data_dir: Path | None = None
     """Folder with cifar100/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
@@ -64,8 +64,9 @@ class Config(Training):
 
     loss: str = "silhouette"
     """Not used here; see --losses."""
-    encoder: Literal["head", "conv4", "resnet12"] = "head"
-    """What is trained: a linear head on features that stay as they are, or a network from its first layer on."""
+    encoder: Literal["head", "conv4", "resnet12", "efficientnet-lite0"] = "head"
+    """What is trained: a linear head on features that stay as they are, a network from its first layer on, or all of
+    EfficientNet-Lite0, from its ImageNet weights on (for a GPU)."""
     dim: int | None = 16
     """Length of the embedding."""
     steps: int = 500

@@ -31,11 +31,11 @@ COLUMNS = {
     "AMI": ("ami", None),
     "ARI": ("ari", None),
     "matched": ("matched_accuracy", None),
-    "5-way 1-shot": ("accuracy", 1),
-    "5-way 5-shot": ("accuracy", 5),
+    "1-shot": ("accuracy", 1),
+    "5-shot": ("accuracy", 5),
     "silhouette": ("silhouette", None),
 }
-COMPARED = ("MAP@R", "recall@1", "NMI", "ARI", "5-way 1-shot", "5-way 5-shot")
+COMPARED = ("MAP@R", "recall@1", "NMI", "ARI", "1-shot", "5-shot")
 CHOSEN = {"k by silhouette": "k_by_silhouette", "k by gap": "k_by_gap"}
 
 Runs = dict[tuple[str, int], float]  # of a split and a seed
@@ -59,22 +59,28 @@ def half_interval(found: Sequence[float]) -> float:
 
 
 def groups(rows: Sequence[dict]) -> list[list[dict]]:
-    """Rows that can be compared: one data set, one regime, one length of the embedding, one budget."""
-    found: dict[tuple, list[dict]] = {}
-    for row in rows:
-        if row["phase"] != "trial":
-            found.setdefault(tuple(row[key] for key in ("dataset", "regime", "encoder", "dim")), []).append(row)
-    return list(found.values())
+    """Rows that can be compared: one data set, one regime, one length of the embedding, one number of steps."""
+    shared = "dataset", "regime", "encoder", "dim"
+
+    def belong(row: dict, to: dict) -> bool:
+        steps = row["phase"] == "reference" or row["steps"] == to["steps"]
+        return steps and all(row.get(key) == to.get(key) for key in shared)
+
+    tested = [row for row in rows if row["phase"] == "test"]
+    firsts = {tuple(row.get(key) for key in (*shared, "steps")): row for row in reversed(tested)}
+    return [[r for r in rows if r["phase"] != "trial" and belong(r, first)] for first in reversed(firsts.values())]
 
 
 def comparison(rows: Sequence[dict]) -> str:
     """Every table of every group."""
     parts = []
     for group in groups(rows):
-        first = next((r for r in group if r["phase"] == "test"), group[0])
+        first = next(r for r in group if r["phase"] == "test")
         splits = ", ".join(dict.fromkeys(r["split"] for r in group))
+        way = next(r["way"] for r in group if "way" in r)
         parts += [
-            f"**{first['dataset']}, {first['regime']}, {first['dim']}-d** ({splits}; {first['steps']} steps; %)",
+            f"**{first['dataset']}, {first['regime']}, {first['dim']}-d** ({splits}; {first['steps']} steps; {way}-way "
+            "episodes; all in %)",
             means(group),
         ]
         parts += [f"Less {REFERENCE}, run by run:", differences(group), best(group)] if has_pairs(group) else []

@@ -5,7 +5,7 @@
 
 Characters for few-shot learning are Omniglot (`omniglot.py`) or letters drawn from fonts (`glyphs.py`), 20 drawings of
 28 x 28 each, and are turned into classes in `characters.py`. Pictures are CIFAR (`cifar.py`) or scikit-learn's digits
-(`digits.py`), and are shared out in `pictures.py`.
+(`digits.py`), and are shared out in `pictures.py`, as are the utterances of `speakers.py`, which are none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
-from experiments.data import characters, cifar, digits, glyphs, omniglot, pictures
+from experiments.data import characters, cifar, digits, glyphs, omniglot, pictures, speakers
 from experiments.data.cache import cache_folder, cached
 from experiments.data.errors import DataError, NotFoundError
 from experiments.messages import say
@@ -58,12 +58,12 @@ def load(
 
 
 def load_pictures(
-    name: Literal["auto", "cifar100", "cifar10", "digits"] = "cifar100",
+    name: Literal["auto", "cifar100", "cifar10", "digits", "speakers"] = "cifar100",
     split: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> pictures.Dataset:
-    """Load CIFAR-100, CIFAR-10 or scikit-learn's digits, split into pictures to learn from, choose by and report on.
+    """Load CIFAR, digits or Japanese vowels, split into pictures to learn from, choose by and report on.
 
     Args:
         name: `cifar100` and `cifar10` insist on it; `auto` takes CIFAR-100 where it is prepared, cached or can be
@@ -71,7 +71,7 @@ def load_pictures(
         split: of CIFAR-100. `unseen0` (default) to `unseen4`: 40 / 10 / 50 classes, `fc100`: 60 / 20 / 20 (12 / 4 / 4
             superclasses), `cifar-fs`: 64 / 16 / 20; a class has its 600 pictures of both published halves. CIFAR-10 has
             one split, `official`: all classes in all parts, 4500 / 500 / 1000 pictures of each. The digits have one,
-            `unseen`: 3 / 2 / 5 classes.
+            `unseen`: 3 / 2 / 5 classes; so have the speakers: 3 / 2 / 4.
         data_dir: folder that holds `cifar100/<version>/`; then no other place is tried. Default: as in `load`.
         cache_dir: as in `load`.
 
@@ -90,13 +90,15 @@ def load_pictures(
 
 
 def load_whole(
-    name: Literal["auto", "cifar100", "cifar10", "digits"] = "cifar100",
+    name: Literal["auto", "cifar100", "cifar10", "digits", "speakers"] = "cifar100",
     data_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> tuple[str, pictures.Pictures]:
     """Which set has come, and all of it, to be split by `pictures.divide`; else as `load_pictures`."""
     one_of("name", name, ("auto", *pictures.NAMED))
     wanted = "cifar100" if name == "auto" else name
+    if wanted == "speakers":
+        return wanted, speakers.read()
     if wanted != "digits":
         title = cifar.SETS[wanted].title
         instead = "scikit-learn's digits instead" if name == "auto" and data_dir is None else None

@@ -19,6 +19,7 @@ NAMED = {  # the splits of each data set, the usual one first
     "cifar100": ("unseen0", "unseen1", "unseen2", "unseen3", "unseen4", "fc100", "cifar-fs"),
     "cifar10": ("official",),
     "digits": ("unseen",),
+    "speakers": ("unseen",),
 }
 
 
@@ -26,7 +27,7 @@ class Pictures(NamedTuple):
     """A whole data set before it is split, as the cache holds it.
 
     Attributes:
-        images: `[n, height, width, channels]` uint8.
+        images: `[n, height, width, channels]` uint8; of the speakers `[n, frames, coefficients]` float32.
         labels: `[n]` int32, the place of the class in `names`.
         training: `[n]` bool, the published training half.
         names: of the classes.
@@ -56,7 +57,7 @@ class Dataset(NamedTuple):
     """Three parts without a picture in common, and without a class in common unless the split is `official`.
 
     Attributes:
-        name: `cifar100`, `cifar10` or `digits`; every result carries it.
+        name: `cifar100`, `cifar10`, `digits` or `speakers`; every result carries it.
         split: which classes are where, see `splits/README.md`.
         train: to learn from. Before the last training, `merge(train, validation)` gives back all that is seen.
         validation: to choose by.
