@@ -60,6 +60,14 @@ CASES = {
         LOSSES["silhouette_loss"],
     ),
     "resnet12-silhouette_loss": (partial(encoders.ResNet12, widths=(8, 8, 8, 8)), LOSSES["silhouette_loss"]),
+    "cifar resnet-silhouette_loss": (
+        partial(encoders.CifarResNet, (28, 28, 1), depth=8, width=8),
+        LOSSES["silhouette_loss"],
+    ),
+    "densenet-silhouette_loss": (
+        partial(encoders.DenseNet, (28, 28, 1), depth=10, growth=8),
+        LOSSES["silhouette_loss"],
+    ),
 }
 
 

@@ -64,7 +64,7 @@ class Config(Training):
 
     loss: str = "silhouette"
     """Not used here; see --losses."""
-    encoder: Literal["head", "conv4", "resnet12"] = "head"
+    encoder: Literal["head", "conv4", "resnet12", "cifar_resnet", "densenet"] = "head"
     """What is trained: a linear head on features that stay as they are, or a network from its first layer on."""
     dim: int | None = 16
     """Length of the embedding."""
