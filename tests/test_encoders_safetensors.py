@@ -59,6 +59,7 @@ ROWS = HEADER["rows"]
         {"rows": 1},
         {"rows": "F32"},
         {"rows": {"dtype": "F32"}},
+        {"rows": {"shape": [2, 3], "data_offsets": [0, 24]}},
         {"rows": {**ROWS, "more": 1}},
         {"rows": {**ROWS, "dtype": ["F32"]}},
         *(
@@ -67,7 +68,7 @@ ROWS = HEADER["rows"]
         ),
         *(
             {"rows": {**ROWS, "data_offsets": offsets}}
-            for offsets in ([0, 20], [20, 44], [-4, 20], [24, 0], [2**70, 24], [0], [0, None], None)
+            for offsets in ([0, 20], [20, 44], [-4, 20], [-40, -16], [24, 0], [2**70, 24], [0], [0, None], None)
         ),
     ],
 )

@@ -91,7 +91,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         kinds = {entry["dtype"] for entry in header.values()} - set(_SAFETENSORS)
         if not kinds:
             return {name: _slice(data, **entry) for name, entry in header.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged, or no safetensors file; delete it where it was fetched") from error
     raise ValueError(f"{path} holds {', '.join(sorted(map(str, kinds)))}; only F32 and I64 are read here")
 
