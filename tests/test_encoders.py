@@ -1,32 +1,25 @@
 """The encoder's own spelling of a convolution against loops, and the shapes that it promises."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from encoder_oracles import by_loops
 from flax import nnx
 
 from experiments.encoders import Conv4, layers
 
 
-def convolve_by_loops(x, kernel):
-    n, h, w, _ = x.shape
-    out = np.zeros((n, h, w, kernel.shape[-1]))
-    for i, j in np.ndindex(h, w):
-        for di, dj in np.ndindex(3, 3):
-            row, column = i + di - 1, j + dj - 1
-            if 0 <= row < h and 0 <= column < w:
-                out[:, i, j] += x[:, row, column] @ kernel[di, dj]
-    return out
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 4, 2), (7, 3, 3, 5), (2, 40, 40, 1)])
-def test_convolve_and_its_gradients_agree_with_loops(shape):
+def agrees_with_loops(function, shape, k, stride):
+    """A k x k convolution of every stride-th pixel, and its gradients."""
+    convolve_by_loops = partial(by_loops, stride=stride)
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape).astype(np.float32)
-    kernel = rng.normal(size=(3, 3, shape[-1], 4)).astype(np.float32)
-    cotangent = rng.normal(size=(*shape[:3], 4)).astype(np.float32)
-    value, pull = jax.vjp(layers.convolve, jnp.asarray(x), jnp.asarray(kernel))
+    kernel = rng.normal(size=(k, k, shape[-1], 4)).astype(np.float32)
+    value, pull = jax.vjp(function, jnp.asarray(x), jnp.asarray(kernel))
+    cotangent = rng.normal(size=value.shape).astype(np.float32)
     np.testing.assert_allclose(value, convolve_by_loops(x, kernel), rtol=1e-4, atol=1e-4)
     gradient_x, gradient_kernel = pull(jnp.asarray(cotangent))
     # The convolution is linear in each argument, so <g, f(e)> over a basis e is the gradient, exactly.
@@ -39,6 +32,16 @@ def test_convolve_and_its_gradients_agree_with_loops(shape):
     direction = rng.normal(size=shape)
     along = (convolve_by_loops(direction, kernel) * cotangent).sum()
     np.testing.assert_allclose((np.asarray(gradient_x) * direction).sum(), along, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 4, 2), (7, 3, 3, 5), (2, 40, 40, 1)])
+def test_convolve_and_its_gradients_agree_with_loops(shape):
+    agrees_with_loops(layers.convolve, shape, 3, 1)
+
+
+@pytest.mark.parametrize(("k", "stride"), [(3, 2), (7, 2), (1, 2), (3, 3), (3, 1)])
+def test_a_strided_convolution_and_its_gradients_agree_with_loops(k, stride):
+    agrees_with_loops(partial(layers.strided, stride=stride), (2, 6, 9, 3), k, stride)
 
 
 def test_every_backend_gets_the_same_numbers():
@@ -60,6 +63,15 @@ def test_max_pool_drops_an_odd_border():
     assert pooled.shape == (2, 2, 3, 3)
     for i, j in np.ndindex(2, 3):
         np.testing.assert_array_equal(pooled[:, i, j], x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((1, 2)))
+
+
+def test_mean_pool_drops_an_odd_border():
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
+    pooled = layers.mean_pool(jnp.asarray(x))
+    assert pooled.shape == (2, 2, 3, 3)
+    for i, j in np.ndindex(2, 3):
+        expected = x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean((1, 2))
+        np.testing.assert_allclose(pooled[:, i, j], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_conv4_embeds_28x28_images_in_64_numbers_or_as_many_as_asked():

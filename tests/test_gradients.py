@@ -60,6 +60,13 @@ CASES = {
         LOSSES["silhouette_loss"],
     ),
     "resnet12-silhouette_loss": (partial(encoders.ResNet12, widths=(8, 8, 8, 8)), LOSSES["silhouette_loss"]),
+    "cifar resnet-silhouette_loss": (
+        partial(encoders.CifarResNet, (28, 28, 1), depth=8, width=8),
+        LOSSES["silhouette_loss"],
+    ),
+    "densenet-silhouette_loss": pytest.param(
+        partial(encoders.DenseNet, (28, 28, 1), depth=10, growth=8), LOSSES["silhouette_loss"], marks=pytest.mark.slow
+    ),
 }
 
 

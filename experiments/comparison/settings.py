@@ -64,7 +64,7 @@ class Config(Training):
 
     loss: str = "silhouette"
     """Not used here; see --losses."""
-    encoder: Literal["head", "conv4", "resnet12", "efficientnet-lite0"] = "head"
+    encoder: Literal["head", "conv4", "resnet12", "cifar_resnet", "densenet", "efficientnet-lite0"] = "head"
     """What is trained: a linear head on features that stay as they are, a network from its first layer on, or all of
     EfficientNet-Lite0, from its ImageNet weights on (for a GPU)."""
     dim: int | None = 16

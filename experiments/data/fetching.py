@@ -20,13 +20,13 @@ class FetchError(Exception):
     """A file is not there and cannot be fetched; the message says which and why, the caller what to do."""
 
 
-def fetch(what: str, url: str, md5s: Mapping[str, str], folder: Path) -> list[Path]:
+def fetch(what: str, url: str, md5s: Mapping[str, str | None], folder: Path) -> list[Path]:
     """The files in the folder, where they are whole; what is not is fetched.
 
     Args:
         what: the data set, as the progress bar calls it.
         url: where the files lie, without a slash at the end.
-        md5s: of each file, by its name.
+        md5s: of each file, by its name; `None` where it isn't known: the file is then kept as it comes.
         folder: for these files alone.
 
     Raises:
@@ -40,7 +40,7 @@ def fetch(what: str, url: str, md5s: Mapping[str, str], folder: Path) -> list[Pa
     paths = []
     for name, md5 in md5s.items():
         try:
-            path = pooch.retrieve(f"{url}/{name}", f"md5:{md5}", name, folder, downloader=downloader)
+            path = pooch.retrieve(f"{url}/{name}", md5 and f"md5:{md5}", name, folder, downloader=downloader)
             paths.append(Path(path))
         except (OSError, ValueError) as error:  # the network and the disk; the hash
             reason = first_line(error) if isinstance(error, OSError) else "what came is another file, by its md5"

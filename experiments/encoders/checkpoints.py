@@ -2,19 +2,25 @@
 
 The format is the one before PyTorch 1.6: five pickles (a magic number, a version, the machine, the object, the keys of
 its storages), then each storage, as its length and its bytes, in the order of the keys.
+
+A safetensors file is 8 bytes with the length of a header, the header, `{name: {dtype, shape, data_offsets}}` in JSON,
+and the bytes of all tensors (https://huggingface.co/docs/safetensors).
 """
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections import OrderedDict
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+_SAFETENSORS = {"F32": "<f4", "I64": "<i8"}
 
 
 def _tensor(storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> np.ndarray:
@@ -68,3 +74,34 @@ def state_dict(content: bytes) -> dict[str, np.ndarray]:
         if int.from_bytes(file.read(8), "little") != storage.size or file.readinto(storage.data) != storage.nbytes:
             raise pickle.UnpicklingError("the checkpoint ends early, or holds a storage of another length")
     return dict(tensors)
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, by name.
+
+    Raises:
+        ValueError: the file is damaged, or holds numbers of other kinds than F32 and I64.
+    """
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    data = memoryview(content)[start:]
+    try:
+        header = json.loads(content[8:start])
+        header.pop("__metadata__", None)
+        kinds = {entry["dtype"] for entry in header.values()} - set(_SAFETENSORS)
+        if not kinds:
+            return {name: _slice(data, **entry) for name, entry in header.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file; delete it where it was fetched") from error
+    raise ValueError(f"{path} holds {', '.join(sorted(map(str, kinds)))}; only F32 and I64 are read here")
+
+
+def _slice(data: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
+    """A view of the data. NumPy alone would go back beyond their beginning, and take a length of -1 for the rest."""
+    begin, end = data_offsets
+    if not 0 <= begin <= end <= len(data):
+        raise ValueError("a tensor reaches beyond the data")
+    array = np.ndarray(shape, _SAFETENSORS[dtype], data[begin:end])
+    if list(array.shape) != shape or array.nbytes != end - begin:
+        raise ValueError("a tensor is of another size than its bytes")
+    return array

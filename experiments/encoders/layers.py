@@ -1,4 +1,4 @@
-"""Layers that architectures share: 3x3 and depthwise convolutions, a 2x2 maximum; quick, with gradients that are right.
+"""Layers that architectures share: convolutions, a 2x2 maximum and mean; quick, with gradients that are right.
 
 Nearly all of an encoder's time goes into 3x3 convolutions, so `convolve` is spelled here, per backend, and measured in
 `benchmarks/convolution.py`.
@@ -10,6 +10,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 _ROWS = 600  # rows of a patch matrix in the kernel's gradient: some 1.4 MB, so that it stays in a core's cache
 
@@ -66,6 +67,36 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return (_convolve_on_cpu if jax.default_backend() == "cpu" else _convolution)(x, kernel)
 
 
+def strided(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """A convolution at every stride-th pixel: `[n, h, w, c]`, `[k, k, c, f]` -> `[n, h', w', f]`.
+
+    Sides are rounded up: h' = ceil(h / stride).
+
+    Padding of PyTorch's kind, k // 2 zeros on every side, so that the first is centred on the first pixel; "SAME" would
+    leave out the zeros above and to the left of an even side. A kernel of size 1 is a product.
+    """
+    k = kernel.shape[0]
+    if k == 1:
+        return x[:, ::stride, ::stride] @ kernel[0, 0]
+    zeros, order = (k // 2, k // 2), ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), (zeros, zeros), dimension_numbers=order)
+
+
+class Normed(nnx.Module):
+    """A convolution without bias, whose place the offset of the batch norm after it takes; its size is 1 or 3."""
+
+    def __init__(self, size: int, channels: int, features: int, *, stride: int = 1, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (size, size, channels, features)))
+        self.norm = nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, rngs=rngs)
+        self.quick = size == 3 and stride == 1
+        self.stride = stride
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[n, h, w, channels]` -> `[n, ceil(h / stride), ceil(w / stride), features]`."""
+        kernel = self.kernel[...]
+        return self.norm(convolve(x, kernel) if self.quick else strided(x, kernel, self.stride))
+
+
 def max_pool(x: jax.Array) -> jax.Array:
     """2x2 maximum with stride 2; an odd last row or column is dropped.
 
@@ -77,6 +108,12 @@ def max_pool(x: jax.Array) -> jax.Array:
     x = x[:, : h // 2 * 2, : w // 2 * 2]
     x = jnp.maximum(x[:, ::2], x[:, 1::2])
     return jnp.maximum(x[:, :, ::2], x[:, :, 1::2])
+
+
+def mean_pool(x: jax.Array) -> jax.Array:
+    """2x2 mean with stride 2; an odd last row or column is dropped."""
+    n, h, w, channels = x.shape
+    return x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, channels).mean((2, 4))
 
 
 def depthwise(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:

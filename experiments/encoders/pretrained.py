@@ -10,10 +10,21 @@ The stages come in the order of the network; what passes out of `jax.jit` comes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+
+Weights = Mapping[str, np.ndarray]  # a PyTorch state dict, as arrays
+
+
+def folded(weights: Weights, convolution: str, norm: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """A kernel `[k, k, in, out]` that the batch norm after it is multiplied into, and the shift that is left of it."""
+    scale = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + epsilon)
+    shift = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
+    return weights[f"{convolution}.weight"].transpose(2, 3, 1, 0) * scale, shift
 
 
 class Pretrained(nnx.Module):

@@ -5,22 +5,9 @@ from __future__ import annotations
 import jax
 from flax import nnx
 
-from experiments.encoders.layers import convolve, max_pool, unit_length
+from experiments.encoders.layers import Normed, max_pool, unit_length
 
 SLOPE = 0.1  # of the leaky ReLUs below zero
-
-
-class Normed(nnx.Module):
-    """A convolution without bias, whose place the offset of the batch norm takes; a kernel of size 1 is a product."""
-
-    def __init__(self, size: int, channels: int, features: int, *, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (size, size, channels, features)))
-        self.norm = nnx.BatchNorm(features, momentum=0.9, epsilon=1e-5, rngs=rngs)
-        self.size = size
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`[n, h, w, channels]` -> `[n, h, w, features]`."""
-        return self.norm(x @ self.kernel[0, 0] if self.size == 1 else convolve(x, self.kernel[...]))
 
 
 class Block(nnx.Module):
