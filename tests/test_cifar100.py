@@ -5,6 +5,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filelock import FileLock
 from flax import nnx
 
 from experiments import cifar100, features, losses, train
@@ -55,6 +56,7 @@ def test_a_table_of_all_runs(finished):
     assert all(0 <= row["value"] <= 100 for row in tested if row["measure"] not in signed)
     table = (finished / "table.md").read_text()
     assert "| silhouette | 2 |" in table
+    assert "- `python experiments/cifar100.py --dim 4 --steps 30 --dataset digits" in table
     assert "| less silhouette |" in table
 
 
@@ -127,6 +129,30 @@ def test_every_loss_tries_as_many_settings_and_they_are_its_own(loss):
     assert {one.classes * one.drawings for one in tried} == {320}
     assert tried[0].learning_rate == tuning.RATES[0]
     losses.check(tried[-1], 50, 16)
+
+
+def test_a_trial_that_diverges_is_the_worst_and_the_others_go_on(tmp_path, monkeypatch):
+    head = training.head
+
+    def diverge(config, seen):
+        if config.learning_rate != tuning.RATES[1]:
+            raise training.DivergedError("not finite")
+        return head(config, seen)
+
+    monkeypatch.setattr(training, "head", diverge)
+    monkeypatch.setattr(pictures, "draw", lambda *_: None)
+    monkeypatch.setattr(judging, "chosen_k", lambda *_: [])
+    arguments = [*SMALL[:2], "--losses", "nca", *SMALL[5:], "--seeds", "1", "--trials", "1", "--out", str(tmp_path)]
+    assert cifar100.main(arguments) == 0
+    trials = [row["value"] for row in rows(tmp_path) if row["phase"] == "trial"]
+    assert [value > 0 for value in trials] == [False, True, False]
+    assert {row["learning_rate"] for row in rows(tmp_path) if row["phase"] == "test"} == {tuning.RATES[1]}
+
+
+def test_a_folder_is_written_by_one_process(finished, capsys):
+    with FileLock(finished / "lock"):
+        assert cifar100.main([*SMALL, "--out", str(finished)]) == 2
+    assert "is being written by another process" in capsys.readouterr().err
 
 
 def test_a_batch_has_no_more_classes_than_there_are():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import tyro
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -43,6 +44,24 @@ def run(config: Config, script: str, default: Config, console: Console) -> Path:
         check(config, parts)
     folder = config.out or Path("runs/comparison") / f"{found.name}-{config.encoder}-dim{config.dim}"
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            run_missing(config, script, default, found, divided, folder, console)
+    except Timeout as error:
+        raise RunError(f"{folder} is being written by another process; wait for it, or give another --out.") from error
+    return folder
+
+
+def run_missing(
+    config: Config,
+    script: str,
+    default: Config,
+    found: material.Material,
+    divided: dict[str, material.Divided],
+    folder: Path,
+    console: Console,
+) -> None:
+    """What `run` does once it holds the folder."""
     told = {
         "dataset": found.name,
         "commit": runs.commit(),
@@ -66,7 +85,6 @@ def run(config: Config, script: str, default: Config, console: Console) -> Path:
     runs.write(folder / "table.md", tables.comparison(rows) + "\n")
     with console.status("drawing pictures"):
         pictures.draw(folder, found.splits[0], found.splits[-1])
-    return folder
 
 
 def main(arguments: Sequence[str] | None, *, script: str, about: str, default: Config) -> int:

@@ -148,10 +148,14 @@ def tuned(place: Place, config: Config) -> tuple[Config, str]:
 
 
 def try_out(place: Place, config: Config) -> list[dict]:
-    """The one row of a trial."""
-    trained = fit(place, config, place.divided.train, "trial")
-    metric, value = on_validation(place, trained)
-    told = {"judged_by": metric, "train_seconds": round(trained.seconds, 2)}
+    """The one row of a trial; one that diverged is as bad as can be, and the others go on."""
+    try:
+        trained = fit(place, config, place.divided.train, "trial")
+        seconds = round(trained.seconds, 2)
+        metric, value = on_validation(place, trained)
+    except training.DivergedError:
+        metric, value, seconds = "euclidean", 0.0, None
+    told = {"judged_by": metric, "train_seconds": seconds}
     return [{"measure": "map_at_r", "value": judging.percent(value), "ci95": None, **told}]
 
 

@@ -82,9 +82,16 @@ def comparison(rows: Sequence[dict]) -> str:
             f"**{first['dataset']}, {first['regime']}, {first['dim']}-d** ({splits}; {first['steps']} steps; {way}-way "
             "episodes; all in %)",
             means(group),
+            origin(group),
         ]
         parts += [f"Less {REFERENCE}, run by run:", differences(group), best(group)] if has_pairs(group) else []
     return "\n\n".join(parts) or "Not measured yet."
+
+
+def origin(group: Sequence[dict]) -> str:
+    """The commands that made the rows, and the code they ran."""
+    made = dict.fromkeys((row["command"], row["commit"], row["device"]) for row in group)
+    return "\n".join(f"- `{command}`, commit {commit}, on {device}" for command, commit, device in made)
 
 
 def means(group: Sequence[dict]) -> str:

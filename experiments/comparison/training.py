@@ -28,6 +28,10 @@ class Trained(NamedTuple):
     seconds: float
 
 
+class DivergedError(RunError):
+    """The loss is not a number any more."""
+
+
 class Part(NamedTuple):
     """What `train.train` wants of a data set."""
 
@@ -50,7 +54,7 @@ def head(config: Config, seen: jax.Array) -> Trained:
         graph=graph, loss=loss, config=train.compiled(config), length=config.steps,
     )  # fmt: skip
     if not np.isfinite(np.asarray(values)).all():
-        raise RunError(f"--loss {config.loss}: the loss is not finite; lower --learning-rate.")
+        raise DivergedError(f"--loss {config.loss}: the loss is not finite; lower --learning-rate.")
     seconds = time.perf_counter() - start
     return Trained(lambda examples: train.embed(graph, train.variables(state), jnp.asarray(examples)), seconds)
 
