@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 
 from clusterjax.plots import embedding_plot
 
-SEEN, PANELS, COLUMNS = 10, 12, 4  # seen classes of one picture, its panels, and how many are side by side
+SEEN, PANELS, COLUMNS = 10, 8, 4  # seen classes of one picture, its panels, and how many are side by side
+FIRST = "silhouette", "silhouette_ratio", "silhouette_and_nca", "nca", "softmax", "cosine_corel", "triplet", "untrained"
 HANDFUL, HANDFULS = 8, 3  # unseen classes of one panel, and panels of one row
 HARD = ("orchid", "sunflower")  # the hard case of Bremner (2019)
-ROWS = ("stage7", "pixels", "cosine_corel", "silhouette", "silhouette_ratio")  # the examples themselves, and losses
+THEMSELVES = ("stage7", "pixels", "examples")  # the first of them that there is: what a head is trained on
+ROWS = ("cosine_corel", "silhouette", "silhouette_and_nca")  # the two of that post, and what is best here
 
 
 def draw(folder: Path, first: str, last: str) -> None:
@@ -47,7 +49,8 @@ def read(folder: Path, split: str) -> dict[str, dict[str, np.ndarray]]:
 
 def seen(found: dict[str, dict[str, np.ndarray]]) -> Figure | None:
     """Ten classes that every loss was trained on."""
-    shown = [loss for loss, arrays in found.items() if "seen" in arrays][:PANELS]
+    order = sorted(found, key=lambda loss: (loss not in FIRST, loss))
+    shown = [loss for loss in order if "seen" in found[loss]][:PANELS]
     if not shown:
         return None
     columns = min(COLUMNS, len(shown))
@@ -58,22 +61,23 @@ def seen(found: dict[str, dict[str, np.ndarray]]) -> Figure | None:
     for ax, loss in zip(axes.flat, shown, strict=False):
         arrays = found[loss]
         panel(ax, arrays["seen"][:SEEN], arrays["seen_names"][:SEEN], loss)
-    figure.suptitle("Classes that were trained on")
+    figure.suptitle("Classes that were trained on (UMAP)")
     figure.tight_layout()
     return figure
 
 
 def unseen(found: dict[str, dict[str, np.ndarray]]) -> Figure | None:
     """Handfuls of classes that nobody trained on; the hard case is in the first where the split has it."""
-    shown = [loss for loss in ROWS if loss in found]
+    shown = [*[name for name in THEMSELVES if name in found][:1], *(loss for loss in ROWS if loss in found)]
     if not shown:
         return None
     names = found[shown[0]]["names"]
-    figure, axes = plt.subplots(len(shown), HANDFULS, figsize=(5 * HANDFULS, 4.5 * len(shown)), squeeze=False)
+    drawn = handfuls(names)
+    figure, axes = plt.subplots(len(shown), len(drawn), figsize=(5 * len(drawn), 4.5 * len(shown)), squeeze=False)
     for row, loss in zip(axes, shown, strict=True):
-        for ax, classes in zip(row, handfuls(names), strict=False):
+        for ax, classes in zip(row, drawn, strict=True):
             panel(ax, found[loss]["unseen"][classes], names[classes], loss)
-    figure.suptitle("Classes that nobody trained on")
+    figure.suptitle("Classes that nobody trained on (UMAP)")
     figure.tight_layout()
     return figure
 
