@@ -60,8 +60,7 @@ def seen(found: dict[str, dict[str, np.ndarray]]) -> Figure | None:
         ax.axis("off")
     for ax, loss in zip(axes.flat, shown, strict=False):
         arrays = found[loss]
-        panel(ax, arrays["seen"][:SEEN], arrays["seen_names"][:SEEN], loss)
-    figure.suptitle("Classes that were trained on (UMAP)")
+        panel(ax, arrays["seen"][:SEEN], arrays["seen_names"][:SEEN], f"{loss}: seen classes")
     figure.tight_layout()
     return figure
 
@@ -76,8 +75,7 @@ def unseen(found: dict[str, dict[str, np.ndarray]]) -> Figure | None:
     figure, axes = plt.subplots(len(shown), len(drawn), figsize=(5 * len(drawn), 4.5 * len(shown)), squeeze=False)
     for row, loss in zip(axes, shown, strict=True):
         for ax, classes in zip(row, drawn, strict=True):
-            panel(ax, found[loss]["unseen"][classes], names[classes], loss)
-    figure.suptitle("Classes that nobody trained on (UMAP)")
+            panel(ax, found[loss]["unseen"][classes], names[classes], f"{loss}: unseen classes")
     figure.tight_layout()
     return figure
 

@@ -148,7 +148,7 @@ def paired(group: Sequence[dict], loss: str, other: str, column: str) -> list[fl
 def differences(group: Sequence[dict]) -> str:
     """Each loss less the reference; bold where the interval leaves out zero."""
     lines = []
-    for loss in ranked(group):
+    for loss in ranked([row for row in group if row["phase"] == "test"]):
         if loss != REFERENCE and len(paired(group, loss, REFERENCE, COMPARED[0])) > 1:
             lines.append([loss, *(difference(paired(group, loss, REFERENCE, column)) for column in COMPARED)])
     return markdown([f"less {REFERENCE}", *COMPARED], lines)
