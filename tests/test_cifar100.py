@@ -11,7 +11,7 @@ from flax import nnx
 from experiments import cifar100, features, losses, train
 from experiments.comparison import judging, material, pictures, tables, training, tuning
 from experiments.comparison.settings import COMPARED, Config
-from experiments.data.pictures import Part
+from experiments.data.pictures import Part, Pictures
 from experiments.runs import RunError
 
 SMALL = ["--dataset", "digits", "--losses", "silhouette", "softmax", "--steps", "30", "--dim", "4"]
@@ -120,6 +120,18 @@ def test_classes_are_as_large_as_the_smallest():
     part = Part(np.arange(7)[:, None], np.array([0, 1, 0, 1, 0, 0, 1]), ("a", "b"))
     np.testing.assert_array_equal(material.by_class(part)[..., 0], [[0, 2, 4], [1, 3, 6]])
     np.testing.assert_array_equal(material.by_class(part, 2)[..., 0], [[0, 2], [1, 3]])
+
+
+def test_of_cifar10_all_classes_are_seen_and_no_picture_twice():
+    labels = np.repeat(np.arange(10, dtype=np.int32), 60)
+    training = np.tile(np.arange(60) < 40, 10)
+    whole = Pictures(np.arange(600), labels, training, tuple("abcdefghij"))
+    found = material.divide(material.Material("cifar10", ("official",), whole, {}), "official", 15)
+    assert (found.train.shape, found.validation.shape) == ((10, 36), (10, 4))
+    assert (found.seen.shape, found.unseen.shape) == ((10, 40), (10, 15))
+    assert not set(found.seen.ravel()) & set(found.unseen.ravel())
+    assert not set(found.train.ravel()) & set(found.validation.ravel())
+    assert found.names == found.seen_names == whole.names
 
 
 @pytest.mark.parametrize("loss", COMPARED)

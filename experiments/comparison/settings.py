@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import tyro
+
 from experiments.configs import Training
 
 COMPARED = (
@@ -46,7 +48,8 @@ class Config(Training):
     out: Path | None = None
     """Folder of the results. Default: runs/comparison/<dataset>-<encoder>-dim<dim>."""
     losses: tuple[str, ...] = field(default=COMPARED)
-    """Which losses to compare, each as in --loss; the references are always there."""
+    """Which losses to compare: those of clusterjax.losses without their _loss, indices, or module:function; the references
+    are always there."""
     seeds: int = 5
     """Runs of each loss, with other batches and other first weights."""
     splits: tuple[str, ...] = ()
@@ -62,8 +65,9 @@ class Config(Training):
     test_images: int = 100
     """Examples of each class that are judged."""
 
-    loss: str = "silhouette"
-    """Not used here; see --losses."""
+    # of one run, and not of the table: --losses and --seeds say which there are
+    loss: tyro.conf.Suppress[str] = "silhouette"
+    seed: tyro.conf.Suppress[int] = 0
     encoder: Literal["head", "conv4", "resnet12", "cifar_resnet", "densenet", "efficientnet-lite0"] = "head"
     """What is trained: a linear head on features that stay as they are, a network from its first layer on, or all of
     EfficientNet-Lite0, from its ImageNet weights on (for a GPU)."""
