@@ -48,8 +48,8 @@ class Config(Training):
     out: Path | None = None
     """Folder of the results. Default: runs/comparison/<dataset>-<encoder>-dim<dim>."""
     losses: tuple[str, ...] = field(default=COMPARED)
-    """Which losses to compare: those of clusterjax.losses without their _loss, indices, or module:function; the references
-    are always there."""
+    """Which losses to compare: those of clusterjax.losses without their _loss, indices, or module:function. The
+    references are always there."""
     seeds: int = 5
     """Runs of each loss, with other batches and other first weights."""
     splits: tuple[str, ...] = ()
