@@ -3,11 +3,14 @@
 import importlib.util
 from importlib import resources
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from experiments import losses, train
+from experiments.configs import Training
 from experiments.encoders import efficientnet, layers, pretrained
 from experiments.encoders.checkpoints import state_dict
 
@@ -229,3 +232,25 @@ def test_another_file_is_refused_before_it_is_read(monkeypatch, tmp_path):
     monkeypatch.setattr(efficientnet, "PACKAGE", "another_package")
     with pytest.raises(ValueError, match="another file than the one known here"):
         efficientnet.load()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec(efficientnet.PACKAGE) is None, reason="needs the weights: clusterjax[pretrained]"
+)
+def test_all_of_it_can_be_trained_on():
+    """Compiling the gradient of 49 convolutions is what takes long."""
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.integers(0, 256, (2, 6, 32, 32, 3)), jnp.uint8)
+    config = Training(
+        encoder="efficientnet-lite0", dim=4, steps=15, classes=2, drawings=4, learning_rate=1e-4, loss="nca"
+    )
+    loss = losses.find(config)
+    graph, state = train.create(config, train.shape_of(images), loss, 2)
+    before = efficientnet.load()
+    after, values = train.take_steps(
+        state, images, jax.random.key(0), config.learning_rate, graph=graph, loss=loss, config=config, length=15
+    )
+    assert values[-3:].mean() < values[:3].mean(), values
+    trained = nnx.merge(graph, train.variables(after)).body
+    assert not np.array_equal(trained.stem.kernel[...], before.stem.kernel[...])
