@@ -200,7 +200,7 @@ class Linear(nnx.Module):
 
     def __init__(self, shape, *, dim, normalize, rngs):
         del normalize
-        self.layer = nnx.Linear(int(np.prod(shape)), dim, rngs=rngs)
+        self.layer = nnx.Linear(int(np.prod(shape)), dim or 3, rngs=rngs)
 
     def __call__(self, images):
         return self.layer(images.reshape(len(images), -1))
@@ -212,7 +212,7 @@ def test_a_network_is_trained_from_its_pixels_with_checkpoints_and_the_weights_t
     monkeypatch.setattr(judging, "chosen_k", lambda *_: [])
     network = ["--dataset", "digits", "--encoder", "conv4", "--losses", "nca", "--seeds", "1", "--trials", "0"]
     for steps in ("4", "6"):  # of other settings another network, in the same table
-        assert cifar100.main([*network, "--dim", "3", "--steps", steps, "--out", str(tmp_path)]) == 0
+        assert cifar100.main([*network, "--dim", "None", "--steps", steps, "--out", str(tmp_path)]) == 0
     logs = [file.read_text().splitlines() for file in (tmp_path / "networks").glob("*/log.jsonl")]
     assert sorted(json.loads(lines[-1])["step"] for lines in logs) == [4, 6]
     assert all("validation" in json.loads(lines[-1]) for lines in logs)

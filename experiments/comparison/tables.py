@@ -78,9 +78,10 @@ def comparison(rows: Sequence[dict]) -> str:
         first = next(r for r in group if r["phase"] == "test")
         splits = ", ".join(dict.fromkeys(r["split"] for r in group))
         way = next(r["way"] for r in group if "way" in r)
+        length = f"{first['dim']}-d" if "dim" in first else "as long as the network gives it"
         parts += [
-            f"**{first['dataset']}, {first['regime']}, {first['dim']}-d** ({splits}; {first['steps']} steps; {way}-way "
-            "episodes; all in %)",
+            f"**{first['dataset']}, {first['encoder']}, {first['regime']}, {length}** ({splits}; "
+            f"{first['steps']} steps; {way}-way episodes; all in %)",
             means(group),
             origin(group),
         ]
