@@ -52,7 +52,8 @@ def conv4_step(classes: int) -> partial:
     config = Config(classes=classes, drawings=POINTS // classes)
     graph, state = train.create(config, train.shape_of(images))
     options = {"graph": graph, "loss": no_loss, "config": config, "length": 1}
-    return partial(train.take_steps, state, jnp.asarray(images), jax.random.key(0), **options)
+    arguments = state, jnp.asarray(images), jax.random.key(0), config.learning_rate
+    return partial(train.take_steps, *arguments, **options)
 
 
 def no_loss(embeddings: jax.Array, labels: jax.Array, *, num_clusters: int) -> jax.Array:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import benchmarks.losses
 from clusterjax import losses
 from experiments import train
 from experiments.configs import Config
@@ -229,3 +230,8 @@ def test_without_validation_the_last_weights_are_used(tmp_path):
     _, after_4 = train.train(config, losses.nca_loss, part(), None, tmp_path, lambda text, step: None)
     assert not any(np.isnan(leaf).any() for leaf in jax.tree.leaves(after_4))
     assert "validation" not in (tmp_path / "log.jsonl").read_text()
+
+
+def test_the_step_that_losses_are_timed_beside_is_one():
+    state, values = jax.eval_shape(benchmarks.losses.conv4_step(60))
+    assert (state.step.shape, values.shape) == ((), (1,))
