@@ -19,7 +19,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
-from scipy.stats import t as student
 
 from clusterjax import fewshot
 from experiments import losses
@@ -58,11 +57,11 @@ def read(experiment: str) -> list[dict]:
 def collect(folders: Sequence[Path]) -> None:
     """Take finished runs into the result files: their rows, and each episode's accuracy for paired comparisons."""
     for folder in folders:
-        if not (folder / "results.json").exists() and (folder / "results.jsonl").exists():
-            collect_comparison(folder)
-            continue
         if not (folder / "results.json").exists():
-            print(f"{folder} holds no finished run; left out.", file=sys.stderr)
+            if (folder / "results.jsonl").exists():
+                collect_comparison(folder)
+            else:
+                print(f"{folder} holds no finished run; left out.", file=sys.stderr)
             continue
         new = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
         experiment, run = new[0]["experiment"], new[0]["run"]
@@ -208,7 +207,7 @@ def difference(
     values = [100 * float(d.mean) for d in found]
     if len(values) == 1:
         return values[0], 100 * float(found[0].ci95)
-    return fmean(values), float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    return fmean(values), comparison.half_interval(values)
 
 
 def verdict(found: Mapping[str, tuple[float, float]], seeds: int) -> str:

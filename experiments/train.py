@@ -198,9 +198,9 @@ def embed(graph: nnx.GraphDef, variables: nnx.State, images: jax.Array) -> jax.A
     return embeddings.reshape(-1, embeddings.shape[-1])
 
 
-def drawing_labels(images: jax.Array | np.ndarray) -> jax.Array:
+def drawing_labels(images: jax.Array | np.ndarray) -> np.ndarray:
     """The class of every row of `embed`."""
-    return jnp.repeat(jnp.arange(images.shape[0]), images.shape[1])
+    return np.repeat(np.arange(images.shape[0]), images.shape[1])
 
 
 def train(

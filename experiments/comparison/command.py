@@ -81,8 +81,7 @@ def run_missing(
         done = ledger.by_run(ledger.read(folder / "results.jsonl"))
         for split, parts in divided.items():
             compare(Place(config, folder, told, done, advance, split, view, parts), found.views)
-    rows = [row for row in ledger.read(folder / "results.jsonl") if row["phase"] != "trial"]
-    runs.write(folder / "table.md", tables.comparison(rows) + "\n")
+    runs.write(folder / "table.md", tables.comparison(ledger.read(folder / "results.jsonl")) + "\n")
     with console.status("drawing pictures"):
         pictures.draw(folder, found.splits[0], found.splits[-1])
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.decomposition import PCA
 
-from experiments import runs
+from experiments import runs, train
 from experiments.comparison import judging, ledger, material, training, tuning
 from experiments.comparison.settings import Config
 
@@ -106,15 +106,15 @@ def references(place: Place, views: dict[str, np.ndarray]) -> None:
 
 def introspect(place: Place, config: Config, view: np.ndarray, reduced: bool) -> list[dict]:
     """Rows of the features themselves."""
-    validation, unseen, seen = (
-        np.concatenate(material.rows(view, numbers))
-        for numbers in (place.divided.validation, place.divided.unseen, place.divided.seen)
+    validation, unseen = (
+        np.concatenate(material.rows(view, numbers)) for numbers in (place.divided.validation, place.divided.unseen)
     )
     if reduced:
+        seen = np.concatenate(material.rows(view, place.divided.seen))
         pca = PCA(min(config.dim or 64, seen.shape[1]), svd_solver="covariance_eigh").fit(seen)
         validation, unseen = pca.transform(validation), pca.transform(unseen)
-    metric, _ = judging.better_metric(jnp.asarray(validation), judging.labels_of(place.divided.validation))
-    x, labels = judging.seen_by(metric, jnp.asarray(unseen)), judging.labels_of(place.divided.unseen)
+    metric, _ = judging.better_metric(jnp.asarray(validation), train.drawing_labels(place.divided.validation))
+    x, labels = judging.seen_by(metric, jnp.asarray(unseen)), train.drawing_labels(place.divided.unseen)
     keep(place, config.loss, x, None)
     table = judging.judge(x, labels)
     if x.shape[1] <= judging.WIDE or view is place.view:  # a sweep over thousands of features takes minutes
@@ -125,14 +125,14 @@ def introspect(place: Place, config: Config, view: np.ndarray, reduced: bool) ->
 
 def leave_untrained(place: Place, config: Config) -> list[dict]:
     """Rows of the encoder before its first step."""
-    trained = training.untrained(config, examples(place, place.divided.seen))
-    return test_rows(place, config, trained, on_validation(place, trained)[0])
+    trained = training.untrained(config, examples(place, place.divided.seen[:1]))  # for their shape
+    return rows_of_unseen(place, config, trained, on_validation(place, trained)[0])
 
 
 def on_validation(place: Place, trained: training.Trained) -> tuple[str, float]:
     """The metric that the embedding is best judged by, and the MAP@R of the validation classes."""
     x = trained.embed(examples(place, place.divided.validation))
-    return judging.better_metric(x, judging.labels_of(place.divided.validation))
+    return judging.better_metric(x, train.drawing_labels(place.divided.validation))
 
 
 def tuned(place: Place, config: Config) -> tuple[Config, str]:
@@ -163,14 +163,14 @@ def final(place: Place, config: Config, metric: str) -> list[dict]:
     """Rows of a run with the settings that were chosen, on all seen classes."""
     # a network keeps the weights that do best on the validation classes, which it must not have learned from
     learn = place.divided.seen if config.encoder == "head" else place.divided.train
-    return test_rows(place, config, fit(place, config, learn, "test"), metric)
+    return rows_of_unseen(place, config, fit(place, config, learn, "test"), metric)
 
 
-def test_rows(place: Place, config: Config, trained: training.Trained, metric: str) -> list[dict]:
+def rows_of_unseen(place: Place, config: Config, trained: training.Trained, metric: str) -> list[dict]:
     """What is found of the unseen classes; of the first seed the numbers of clusters too, and its embeddings stay."""
     unseen, seen = place.divided.unseen, place.divided.seen[:, : place.config.test_images]
     x = judging.seen_by(metric, trained.embed(examples(place, unseen)))
-    labels = judging.labels_of(unseen)
+    labels = train.drawing_labels(unseen)
     table = judging.judge(x, labels)
     if config.seed == 0:
         table += judging.chosen_k(x, labels)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from clusterjax import (
@@ -20,6 +19,7 @@ from clusterjax import (
     sweep_k,
 )
 from clusterjax.retrieval import map_at_r, retrieval_summary
+from experiments.encoders.layers import unit_length
 
 EPISODES, QUERIES = 2000, 15
 SWEPT = 50  # examples of each class among which a number of clusters is looked for
@@ -27,14 +27,9 @@ WIDE = 64  # features up to which every reference is asked for a number of clust
 METRICS = ("euclidean", "cosine")
 
 
-def labels_of(examples: np.ndarray) -> np.ndarray:
-    """The class of each of `[classes, examples, ...]`, laid out in a row."""
-    return np.repeat(np.arange(examples.shape[0]), examples.shape[1])
-
-
 def seen_by(metric: str, x: jax.Array) -> jax.Array:
     """Embeddings as they are, or of length 1, where Euclid's distances are in the order of the cosine's."""
-    return x if metric == "euclidean" else x / jnp.maximum(jnp.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return x if metric == "euclidean" else unit_length(x)
 
 
 def better_metric(x: jax.Array, labels: np.ndarray) -> tuple[str, float]:

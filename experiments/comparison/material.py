@@ -19,7 +19,7 @@ class Material(NamedTuple):
         name: of the data set.
         splits: the ones that were asked for.
         whole: the data set, with the number of each example in the place of its image.
-        views: {name: [n, ...]}, the examples as they are and features of them; a head is trained on the last.
+        views: {name: [n, ...]}, the examples as they are, and where a head is trained features of them.
     """
 
     name: str

@@ -189,8 +189,7 @@ def settings(rows: Sequence[dict]) -> str:
         for loss in dict.fromkeys(name(r) for r in tested):
             ours = [r for r in tested if name(r) == loss]
             by_split = {r["split"]: r for r in ours}
-            cells = [[chosen(r) for r in by_split.values()]]
-            lines.append([loss, str(ours[0]["dim"]), "; ".join(dict.fromkeys(cells[0]))])
+            lines.append([loss, str(ours[0]["dim"]), "; ".join(dict.fromkeys(map(chosen, by_split.values())))])
     return markdown(["loss", "d", "chosen, one a split where they differ"], lines)
 
 
