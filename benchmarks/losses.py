@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import measure
 from clusterjax import losses
 from experiments import train
-from experiments.configs import Config
+from experiments.episodes.settings import Config
 from experiments.losses import LOSSES
 
 VARIANTS = {

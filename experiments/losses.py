@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax import INDICES, losses
-from experiments.configs import Training
 from experiments.messages import first_line
 from experiments.runs import RunError
+from experiments.settings import Training
 
 Loss = Callable[..., jax.Array]
 # those of the library by their names, and the other indices as losses

@@ -26,11 +26,11 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from clusterjax import fewshot
-from experiments.configs import Training
 from experiments.encoders import ENCODERS
 from experiments.losses import Loss, proxies_for, takes_proxies
 from experiments.messages import say
 from experiments.runs import RunError, write
+from experiments.settings import Training
 
 # Steps of one compiled call. On a CPU a step alone spends a third of its time on getting its memory from the system.
 STEPS_PER_CALL = 25

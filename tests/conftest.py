@@ -36,7 +36,11 @@ STRICT = (
 
 # Most of the suite's time is LLVM's, on programs that run once on a few points: compiled like this it takes half of it.
 # A flag of XLA's, what it is in the tests, and what it is for users.
-QUICK = {"xla_cpu_use_fusion_emitters": ("false", True), "xla_backend_optimization_level": ("0", 3)}
+QUICK = {
+    "xla_cpu_use_fusion_emitters": ("false", True),
+    "xla_backend_optimization_level": ("0", 3),
+    "xla_cpu_parallel_codegen_split_count": ("1", 32),
+}
 # So many, and a long test has room for its own.
 MANY_MAPS = 30_000
 # Seconds of compiling from which a program is kept for the other workers.

@@ -10,9 +10,9 @@ import pytest
 from flax import nnx
 
 from experiments import losses, train
-from experiments.configs import Training
 from experiments.encoders import efficientnet, layers, pretrained
 from experiments.encoders.checkpoints import state_dict
+from experiments.settings import Training
 
 # Blocks, kernel, stride, expansion, channels in and out: the table of the paper, widths rounded as the authors do.
 TABLE = [

@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 from test_train import part
 
-from experiments import data, evaluate, figures, omniglot, table
+from experiments import collected, data, omniglot, table
+from experiments.episodes import command, judging, pictures
 
 SMALL = ["--steps", "4", "--classes", "4", "--drawings", "3", "--validate-every", "2", "--episodes", "20"]
 
@@ -25,7 +26,7 @@ DATASET = data.Dataset("glyphs", "scripts", part(6), part(6, seed=1), part(24, s
 @pytest.fixture(autouse=True)
 def small_data(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "load", lambda *arguments: DATASET)
-    monkeypatch.setattr(figures, "draw", lambda *arguments: None)  # drawn once, in `drawn`
+    monkeypatch.setattr(pictures, "draw", lambda *arguments: None)  # drawn once, in `drawn`
     monkeypatch.chdir(tmp_path)
 
 
@@ -73,7 +74,7 @@ def test_a_run_leaves_numbers_and_pictures(finished):
     }
     rows = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
     kinds = {(r["measure"], r["way"], r["shot"]) for r in rows}
-    assert kinds == {(s.measure, s.way, s.shot) for s in evaluate.SETTINGS}
+    assert kinds == {(s.measure, s.way, s.shot) for s in judging.SETTINGS}
     needed = (
         "experiment dataset split loss seed steps train_seconds command measure value ci95 way shot queries episodes"
     )
@@ -85,8 +86,8 @@ def test_a_run_leaves_numbers_and_pictures(finished):
 
 def test_the_command_in_a_row_makes_the_same_settings(finished):
     row = json.loads((finished / "results.jsonl").read_text().splitlines()[0])
-    again = omniglot.parse(row["command"].split()[2:])
-    assert again == dataclasses.replace(omniglot.parse(SMALL), dataset="glyphs")
+    again = command.parse(row["command"].split()[2:], "")
+    assert again == dataclasses.replace(command.parse(SMALL, ""), dataset="glyphs")
 
 
 def test_a_finished_run_only_shows_its_table(finished, capsys):
@@ -220,7 +221,7 @@ def test_a_full_disk_is_a_sentence(monkeypatch, capsys):
     def full(*arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
 
-    monkeypatch.setattr(evaluate, "save_embeddings", full)
+    monkeypatch.setattr(judging, "save_embeddings", full)
     assert "somewhere: No space left on device" in fails([*SMALL, "--loss", "none"], capsys)
     monkeypatch.undo()
 
@@ -236,7 +237,7 @@ def test_rows_are_valid_json_and_say_what_was_run(finished):
 
 def test_a_locale_without_the_letters_of_a_table_and_double_precision_asked_for(finished):
     script = "import test_omniglot as t; import sys; t.data.load = lambda *a: t.DATASET; "
-    script += "t.figures.draw = lambda *a: None; sys.exit(t.omniglot.main(sys.argv[1:]))"
+    script += "t.pictures.draw = lambda *a: None; sys.exit(t.omniglot.main(sys.argv[1:]))"
     here = Path(__file__).parent
     path = os.pathsep.join([str(here), str(here.parent)])  # this checkout's code, whichever one is installed
     environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "JAX_ENABLE_X64": "1"}
@@ -282,13 +283,13 @@ def test_the_floors_need_no_training():
 
 
 def test_tables_come_from_the_result_files(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(collected, "RESULTS", tmp_path / "results")
     other = tmp_path / "prototypical"
     assert omniglot.main([*SMALL, "--out", str(other), "--loss", "prototypical"]) == 0
-    table.collect([finished, other, tmp_path / "nothing"])
-    table.collect([finished])  # taken in again, it takes its own place
-    rows = table.read("omniglot")
-    assert len(rows) == 2 * len(evaluate.SETTINGS)
+    collected.add([finished, other, tmp_path / "nothing"])
+    collected.add([finished])  # taken in again, it takes its own place
+    rows = collected.read("omniglot")
+    assert len(rows) == 2 * len(judging.SETTINGS)
     text = table.rewrite("before\n<!-- results: tries -->\nstale\n<!-- end -->\nafter\n", {"tries": table.tries})
     assert text.startswith("before\n<!-- results: tries -->\n**glyphs")
     assert text.endswith("<!-- end -->\nafter\n")

@@ -6,8 +6,9 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
-from experiments import runs, table
-from experiments.configs import CONFIGS
+from experiments import collected, runs, table
+from experiments.episodes import tables
+from experiments.episodes.settings import CONFIGS
 
 EPISODES = 50
 
@@ -15,7 +16,7 @@ EPISODES = 50
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """A folder of results, and a function that adds a run to it."""
-    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    monkeypatch.setattr(collected, "RESULTS", tmp_path)
     (tmp_path / "episodes").mkdir()
     monkeypatch.setattr(table, "DOCUMENTS", {})
 
@@ -54,7 +55,7 @@ def test_seeds_of_one_setting_are_one_line(results):
 def test_rows_that_differ_in_more_than_the_seed_are_two_lines_with_two_names(results, other):
     results("silhouette", 0)
     results("silhouette", 1, **other)
-    found = lines(table.tables(table.read("omniglot")), "| silhouette")
+    found = lines(tables.tables(collected.read("omniglot")), "| silhouette")
     assert len(found) == 2
     (field, value) = next(iter(other.items()))
     assert any(f"{field} {value}" in line for line in found)
@@ -67,7 +68,7 @@ def test_only_what_shares_all_but_the_loss_is_compared(results):
     results("prototypical", 1, 0.1, commit="c1")
     results("prototypical", 2)  # a seed that the other has not
     results("silhouette", 0, 0.9, dim=4)  # without a partner
-    (line,) = lines(table.tables(table.read("omniglot")).split("Paired")[1], "| silhouette")
+    (line,) = lines(tables.tables(collected.read("omniglot")).split("Paired")[1], "| silhouette")
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     assert line.split("|")[2].strip() == "2"
     interval = 12.706 * stdev(differences) / 2**0.5  # Student's t with one degree of freedom
@@ -76,8 +77,8 @@ def test_only_what_shares_all_but_the_loss_is_compared(results):
 
 def test_words_say_what_the_intervals_say():
     found = {"a": (0.5, 0.2), "b": (-0.5, 0.2), "c": (0.1, 0.2)}
-    assert table.verdict(found, 3) == "ahead at a; behind at b; not told apart at c (beyond the noise of 3 seeds)."
-    assert "one seed" in table.verdict(found, 1)
+    assert tables.verdict(found, 3) == "ahead at a; behind at b; not told apart at c (beyond the noise of 3 seeds)."
+    assert "one seed" in tables.verdict(found, 1)
 
 
 def test_named_settings_are_apart_from_tries(results):
@@ -89,7 +90,7 @@ def test_named_settings_are_apart_from_tries(results):
 
 
 def test_what_is_done_of_a_comparison_is_taken_in_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    monkeypatch.setattr(collected, "RESULTS", tmp_path)
     monkeypatch.setattr(table, "DOCUMENTS", {})
     row = {"dataset": "cifar100", "loss": "a", "seed": 0, "measure": "nmi", "value": 1.0, "commit": "c0"}
     folder = tmp_path / "run"
@@ -97,7 +98,7 @@ def test_what_is_done_of_a_comparison_is_taken_in_once(tmp_path, monkeypatch):
     for rows in ([row, row | {"measure": "ari"}], [row | {"value": 2.0, "commit": "c1"}, row | {"seed": 1}]):
         (folder / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
         assert table.main([str(folder)]) == 0
-    assert table.read("comparison") == [row | {"value": 2.0, "commit": "c1"}, row | {"seed": 1}]
+    assert collected.read("comparison") == [row | {"value": 2.0, "commit": "c1"}, row | {"seed": 1}]
     assert table.compared("cifar100", seed=1) == [row | {"seed": 1}]
 
 

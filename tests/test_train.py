@@ -19,8 +19,8 @@ from flax import nnx
 import benchmarks.losses
 from clusterjax import losses
 from experiments import train
-from experiments.configs import Config
 from experiments.data import Part
+from experiments.episodes.settings import Config
 from experiments.losses import LOSSES
 from experiments.runs import RunError
 

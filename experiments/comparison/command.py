@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +10,8 @@ import jax
 import tyro
 from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments import data, losses, runs
+from experiments import commands, losses, runs
 from experiments.comparison import judging, ledger, material, pictures, tables, tuning
 from experiments.comparison.compare import Place, compare, number_of_runs
 from experiments.comparison.settings import Config
@@ -36,8 +33,8 @@ def check(config: Config, divided: material.Divided) -> None:
         losses.check(fits, len(divided.seen), config.dim or 64)
 
 
-def run(config: Config, script: str, default: Config, console: Console) -> Path:
-    """Every run that is missing; returns the folder of rows, embeddings and pictures."""
+def run(config: Config, script: str, default: Config, console: Console) -> None:
+    """Every run that is missing, and what is in the folder then."""
     found = material.gather(config)
     divided = {split: material.divide(found, split, config.test_images) for split in found.splits}
     for parts in divided.values():
@@ -49,7 +46,8 @@ def run(config: Config, script: str, default: Config, console: Console) -> Path:
             run_missing(config, script, default, found, divided, folder, console)
     except Timeout as error:
         raise RunError(f"{folder} is being written by another process; wait for it, or give another --out.") from error
-    return folder
+    console.print((folder / "table.md").read_text(encoding="utf-8"), soft_wrap=True)
+    console.print(f"Rows, embeddings and pictures are in {folder}.", soft_wrap=True)
 
 
 def run_missing(
@@ -70,13 +68,14 @@ def run_missing(
         "command": runs.command(f"experiments/{script}", replace(config, dataset=found.name), {"": default}),
     }
     view = found.views[config.stage] if config.stage in found.views else next(iter(found.views.values()))
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as progress:
-        total = sum(number_of_runs(config, parts, found.views) for parts in divided.values())
-        task = progress.add_task("runs", total=total)
+    total = sum(number_of_runs(config, parts, found.views) for parts in divided.values())
+    with commands.progress(console, total) as tell:
+        doing, ended = "runs", 0
 
         def advance(text: str) -> None:
-            progress.update(task, description=text) if text else progress.advance(task)
+            nonlocal doing, ended
+            doing, ended = text or doing, ended + (not text)
+            tell(doing, ended)
 
         done = ledger.by_run(ledger.read(folder / "results.jsonl"))
         for split, parts in divided.items():
@@ -87,25 +86,10 @@ def run_missing(
 
 
 def main(arguments: Sequence[str] | None, *, script: str, about: str, default: Config) -> int:
-    """Run, and turn what a user can mend into one sentence and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a locale may not have the letters of a table
-    config = tyro.cli(Config, args=arguments, default=default, description=about, prog=script)
-    console = Console(markup=False, highlight=False)
-    jax.config.update("jax_enable_x64", False)  # whatever the environment says
-    try:
-        folder = run(config, script, default, console)
-    except (data.DataError, RunError) as error:
-        print(f"{script}: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(f"{script}: {what}; with that mended the same command goes on with what is missing.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{script}: stopped; the same command goes on with the runs that are missing.", file=sys.stderr)
-        return 130
-    console.print((folder / "table.md").read_text(encoding="utf-8"), soft_wrap=True)
-    console.print(f"Rows, embeddings and pictures are in {folder}.", soft_wrap=True)
-    return 0
+    """The command."""
+
+    def work(console: Console) -> None:
+        config = tyro.cli(Config, args=arguments, default=default, description=about, prog=script)
+        run(config, script, default, console)
+
+    return commands.run(script, "goes on with the runs that are missing", work)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from experiments.configs import Training
+from experiments.settings import Training
 
 COMPARED = (
     "silhouette",
