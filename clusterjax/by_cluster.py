@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from clusterjax.by_feature import manhattan_sums
 from clusterjax.distances import (
     FEW,
     above_noise,
     cosine,
     euclidean,
+    manhattan,
     matmul,
     pairwise_distances,
     precomputed,
@@ -31,6 +33,8 @@ from clusterjax.partition import Partition, anchored, centred, centroids, clean,
 from clusterjax.tiles import LARGEST, SMALLEST, SUM, Points, Reduction, apart, looked_up, num_blocks, over_pairs
 from clusterjax.typing import Members, Sums, Weights
 
+# From so many points on, for each cluster and so many clusters more, to sort every feature is faster than all pairs.
+MANY_POINTS, MORE_CLUSTERS = 96, 16
 # So many mean square radii of the tightest cluster away from the mean of all a point may lie before that costs digits.
 FAR = 32
 
@@ -47,7 +51,8 @@ def distance_sums(p: Partition) -> Sums:
         p: its metric is symmetric.
 
     Returns:
-        [n, k]. Memory is O(n * block) forward and backward; O(n k d) work for squared_euclidean and cosine.
+        [n, k]. Memory is O(n * block) forward and backward; O(n k d) work for squared_euclidean and cosine, and for
+        manhattan where points are many for their clusters.
     """
     return SUMS.get(p.metric.func, _any_sums)(clean(p))
 
@@ -90,6 +95,8 @@ def distance_sums_side_by_side(p: Partition, w: Weights) -> Sums:
     p = clean(p)
     if p.metric.func is precomputed:
         return matmul(apart(p.x), w)
+    if p.metric.func is manhattan and _are_many(w):
+        return manhattan_sums(p.x, w, centroids(p.x, w))
     if p.metric.func is whitened_euclidean:
         p = _whitened(p)
     if p.metric.func is not euclidean or p.x.shape[1] <= FEW:
@@ -156,6 +163,16 @@ def _cosine(p: Partition) -> Sums:
     of_units = _squared_euclidean(p._replace(x=unit, w=jnp.where(zero, 0, p.w))) / 2
     zeros = jnp.where(zero, p.w, 0)
     return jnp.where(zero, p.sizes[None, :] - zeros, of_units + zeros.sum(0, keepdims=True))
+
+
+def _manhattan_sums(p: Partition) -> Sums:
+    return manhattan_sums(p.x, p.w, centroids(p.x, p.w)) if _are_many(p.w) else _any_sums(p)
+
+
+def _are_many(w: Weights) -> bool:
+    """Whether no pair need be formed to add up Manhattan distances."""
+    n, k = w.shape
+    return n >= MANY_POINTS * (k + MORE_CLUSTERS)
 
 
 def _euclidean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
@@ -249,6 +266,7 @@ SUMS = {
     precomputed: _precomputed,
     squared_euclidean: _squared_euclidean,
     cosine: _cosine,
+    manhattan: _manhattan_sums,
     euclidean: _euclidean_sums,
     whitened_euclidean: lambda p: _euclidean_sums(_whitened(p)),
 }

@@ -167,7 +167,8 @@ def silhouette_samples(p: Partition, **_: Unpack[Measured]) -> Scores:
     `s(i) = (b(i) - a(i)) / max(a(i), b(i))`, with `a(i)` the mean distance to the other members of i's cluster and
     `b(i)` the smallest mean distance to another cluster.
 
-    "squared_euclidean" and "cosine" take O(n k d) work, other metrics O(n^2 d) in O(n * block) memory.
+    "squared_euclidean" and "cosine" take O(n k d) work, "manhattan" as well where points are many for their clusters,
+    other metrics O(n^2 d) in O(n * block) memory.
 
     Returns:
         [n], in [-1, 1]. 0 for a singleton, where a = b = 0 (all duplicates), and for points that take no part. All NaN
