@@ -9,7 +9,7 @@ from filelock import FileLock
 from flax import nnx
 
 from experiments import cifar100, features, losses, train
-from experiments.comparison import judging, material, pictures, tables, training, tuning
+from experiments.comparison import command, judging, material, pictures, tables, training, tuning
 from experiments.comparison.settings import COMPARED, Config
 from experiments.data.pictures import Part, Pictures
 from experiments.runs import RunError
@@ -227,6 +227,25 @@ def made(loss, values, measure="map_at_r", phase="test"):
         {**common, "loss": loss, "split": "s", "seed": seed, "phase": phase, "measure": measure, "value": v}
         for seed, v in enumerate(values)
     ]
+
+
+def test_what_differs_in_more_than_the_loss_is_another_table():
+    ours = made("nca", (1.0, 3.0))
+    assert len(tables.groups([*ours, *({**row, "split": "s2"} for row in ours)])) == 1
+    for other in ({"split": "fc100"}, {"trials": 4}, {"stage": "head"}, {"side": 32}, {"steps": 20}, {"dim": 4}):
+        assert len(tables.groups([*ours, *({**row, **other} for row in ours)])) == 2
+    # what is not trained is in the tables of all budgets
+    pixels = made("pixels", (1.0,), phase="reference")
+    assert [len(group) for group in tables.groups([*ours, *({**row, "trials": 4} for row in ours), *pixels])] == [3, 3]
+
+
+def test_two_tables_have_two_folders():
+    def named(**changed):
+        return command.folder_name(Config(**changed), "digits", Config())
+
+    assert named() == named(losses=("nca",), seeds=1, splits=("a",)) == "digits-head-dim16"
+    assert named(trials=0, stage="head") == "digits-head-dim16-trials=0-stage=head"
+    assert named(encoder="conv4", dim=None, steps=7) == "digits-conv4-dimNone-steps=7"
 
 
 def test_the_tables_are_sorted_and_have_intervals():

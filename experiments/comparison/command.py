@@ -33,13 +33,20 @@ def check(config: Config, divided: material.Divided) -> None:
         losses.check(fits, len(divided.seen), config.dim or 64)
 
 
+def folder_name(config: Config, dataset: str, default: Config) -> str:
+    """What all runs of a table share, so that two tables have two folders."""
+    said = ("dataset", "encoder", "dim", "losses", "seeds", "splits")
+    others = {field: value for field, value in runs.changed(config, {"": default})[1].items() if field not in said}
+    return runs.folder_name([dataset, config.encoder, f"dim{config.dim}"], others)
+
+
 def run(config: Config, script: str, default: Config, console: Console) -> None:
     """Every run that is missing, and what is in the folder then."""
     found = material.gather(config)
     divided = {split: material.divide(found, split, config.test_images) for split in found.splits}
     for parts in divided.values():
         check(config, parts)
-    folder = config.out or Path("runs/comparison") / f"{found.name}-{config.encoder}-dim{config.dim}"
+    folder = config.out or Path("runs/comparison") / folder_name(config, found.name, default)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):

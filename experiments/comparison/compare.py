@@ -205,4 +205,5 @@ def compare(place: Place, views: dict[str, np.ndarray]) -> None:
         config, metric = tuned(place, replace(place.config, loss=loss))
         for seed in range(place.config.seeds):
             one = replace(config, seed=seed)
-            once(place, about(place, one, "test"), partial(final, place, one, metric))
+            run = {**about(place, one, "test"), "trials": config.trials}
+            once(place, run, partial(final, place, one, metric))

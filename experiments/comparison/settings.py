@@ -46,7 +46,8 @@ class Config(Training):
     """Folder with cifar100/<version>/ as TensorFlow Datasets prepared it. Default: $TFDS_DATA_DIR, then
     ~/tensorflow_datasets; where they hold none it is fetched from its authors, once."""
     out: Path | None = None
-    """Folder of the results. Default: runs/comparison/<dataset>-<encoder>-dim<dim>."""
+    """Folder of the results. Default: runs/comparison/<dataset>-<encoder>-dim<dim>, and what else all runs share that
+    is no default."""
     losses: tuple[str, ...] = field(default=COMPARED)
     """Which losses to compare: those of clusterjax.losses without their _loss, indices, or module:function. The
     references are always there."""

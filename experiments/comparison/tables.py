@@ -58,16 +58,26 @@ def half_interval(found: Sequence[float]) -> float:
     return float(student.ppf(0.975, len(found) - 1)) * stdev(found) / len(found) ** 0.5
 
 
+def kind(split: str) -> str:
+    """What splits that differ in their number only have in common: unseen0 and unseen1 are averaged over, fc100 not."""
+    return split.rstrip("0123456789")
+
+
 def groups(rows: Sequence[dict]) -> list[list[dict]]:
-    """Rows that can be compared: one data set, one regime, one length of the embedding, one number of steps."""
-    shared = "dataset", "regime", "encoder", "dim"
+    """Rows that can be compared: all that the losses are given is the same, but for what each chose by itself."""
+    given = "dataset", "regime", "encoder", "dim", "side", "stage", "test_images"
+
+    def shared(row: dict) -> tuple:
+        return kind(row["split"]), *(row.get(key) for key in given)
+
+    def budget(row: dict) -> tuple:
+        return row["steps"], row.get("trials")
 
     def belong(row: dict, to: dict) -> bool:
-        steps = row["phase"] == "reference" or row["steps"] == to["steps"]
-        return steps and all(row.get(key) == to.get(key) for key in shared)
+        return shared(row) == shared(to) and (row["phase"] == "reference" or budget(row) == budget(to))
 
     tested = [row for row in rows if row["phase"] == "test"]
-    firsts = {tuple(row.get(key) for key in (*shared, "steps")): row for row in reversed(tested)}
+    firsts = {(shared(row), budget(row)): row for row in reversed(tested)}
     return [[r for r in rows if r["phase"] != "trial" and belong(r, first)] for first in reversed(firsts.values())]
 
 
@@ -189,8 +199,9 @@ def settings(rows: Sequence[dict]) -> str:
         for loss in dict.fromkeys(name(r) for r in tested):
             ours = [r for r in tested if name(r) == loss]
             by_split = {r["split"]: r for r in ours}
-            lines.append([loss, str(ours[0]["dim"]), "; ".join(dict.fromkeys(map(chosen, by_split.values())))])
-    return markdown(["loss", "d", "chosen, one a split where they differ"], lines)
+            settings = "; ".join(dict.fromkeys(map(chosen, by_split.values())))
+            lines.append([loss, ", ".join(by_split), str(ours[0]["dim"]), settings])
+    return markdown(["loss", "splits", "d", "chosen, one a split where they differ"], lines)
 
 
 def chosen(row: dict) -> str:
