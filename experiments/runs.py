@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax
 import numpy as np
@@ -32,6 +32,10 @@ HIDDEN = ("data_dir", "out", "overwrite")  # settings that say where a run lies,
 
 class RunError(ValueError):
     """The run cannot go on; the message is one sentence that says what to do."""
+
+
+class DivergedError(RunError):
+    """The loss is not a number any more."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -197,14 +201,23 @@ def read_json(path: Path) -> dict:
 
 def write(path: Path, text: str) -> None:
     """Write whole or not at all."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as stream:
+        stream.write(text.encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as stream:
+    with replacing(path) as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-    temporary.replace(path)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file of this process alone, which takes the place of `path` when all is written."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class Training:
     neg_margin: float | None = None
     """Of contrastive: how far apart drawings of two classes should be."""
     scale: float | None = None
-    """Of arcface, circle, soft_triple, ...: what similarities are multiplied by."""
+    """Of arcface and soft_triple: what similarities are multiplied by."""
     alpha: float | None = None
     """Of proxy_anchor and multi_similarity: how much the hardest count."""
     gamma: float | None = None

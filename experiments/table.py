@@ -17,7 +17,8 @@ from pathlib import Path
 from experiments import collected
 from experiments.comparison import tables as comparison
 from experiments.episodes import tables as episodes
-from experiments.messages import markdown
+from experiments.messages import markdown, say
+from experiments.runs import RunError
 
 ROOT = Path(__file__).parent.parent
 # Benchmarks that are looked at, not read.
@@ -97,7 +98,7 @@ DOCUMENTS: dict[Path, dict[str, Callable[[], str]]] = {
 }
 
 
-def rewrite(text: str, sections: Mapping[str, Callable[[], str]]) -> str:
+def rewrite(text: str, sections: Mapping[str, Callable[[], str]], document: Path | str = "the text") -> str:
     """Fill each `<!-- results: name -->` ... `<!-- end -->` of a Markdown text."""
     end = "\r\n" if "\r\n" in text else "\n"
     lines: list[str] = []
@@ -107,9 +108,9 @@ def rewrite(text: str, sections: Mapping[str, Callable[[], str]]) -> str:
         begins = re.fullmatch(r"\s*<!--\s*results:\s*(.*?)\s*-->\s*", line)
         closes = line.strip() == "<!-- end -->"
         if begins and begins[1] not in sections:
-            raise TableError(f"there is no section {begins[1]!r}; there are {', '.join(sections)}")
+            raise TableError(f"{document}: there is no section {begins[1]!r}; there are {', '.join(sections)}.")
         if inside and begins:
-            raise TableError(f"the section {inside!r} has no <!-- end -->")
+            raise TableError(f"{document}: the section {inside!r} has no <!-- end -->.")
         if begins:
             inside = begins[1]
             seen.append(inside)
@@ -119,9 +120,10 @@ def rewrite(text: str, sections: Mapping[str, Callable[[], str]]) -> str:
         if not inside:
             lines.append(line)
     if inside:
-        raise TableError(f"the section {inside!r} has no <!-- end -->")
+        raise TableError(f"{document}: the section {inside!r} has no <!-- end -->.")
     if missing := set(sections) - set(seen):
-        raise TableError(f"there is no <!-- results: {' -->, <!-- results: '.join(sorted(missing))} -->")
+        names = " -->, <!-- results: ".join(sorted(missing))
+        raise TableError(f"{document}: there is no <!-- results: {names} -->.")
     return end.join(lines)
 
 
@@ -130,14 +132,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m experiments.table", description=__doc__, formatter_class=raw)
     parser.add_argument("runs", nargs="*", type=Path, help="folders of runs to take in")
-    collected.add(parser.parse_args(arguments).runs)
     texts = {}
-    for document, sections in DOCUMENTS.items():
-        try:
-            texts[document] = rewrite(document.read_bytes().decode(), sections)
-        except TableError as error:
-            print(f"{document}: {error}; nothing was rewritten.", file=sys.stderr)
-            return 2
+    try:
+        collected.add(parser.parse_args(arguments).runs)
+        for document, sections in DOCUMENTS.items():
+            texts[document] = rewrite(document.read_bytes().decode(), sections, document)
+    except (RunError, TableError, OSError) as error:
+        say(f"{error} Nothing was rewritten.")
+        return 2
     for document, text in texts.items():
         document.write_bytes(text.encode())
     return 0

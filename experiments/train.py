@@ -28,8 +28,8 @@ from flax import nnx
 from clusterjax import fewshot
 from experiments.encoders import ENCODERS
 from experiments.losses import Loss, proxies_for, takes_proxies
-from experiments.messages import say
-from experiments.runs import RunError, write
+from experiments.messages import first_line, say
+from experiments.runs import DivergedError, RunError, write
 from experiments.settings import Training
 
 # Steps of one compiled call. On a CPU a step alone spends a third of its time on getting its memory from the system.
@@ -111,6 +111,27 @@ def create(
     learned = Learned(params, proxies)
     moments = optimizer(config.learning_rate, config.steps).init(learned)
     return graph, TrainState(jnp.int32(0), learned, statistics, moments, best)
+
+
+def check(config: Training, shape: tuple[int, ...]) -> None:
+    """Try the encoder on shapes alone.
+
+    Raises:
+        RunError: it does not take such examples, or leaves nothing of them.
+    """
+
+    def embedding(x: jax.Array) -> jax.Array:
+        model = ENCODERS[config.encoder](shape, dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(0))
+        return model(prepared(x))
+
+    try:
+        found = jax.eval_shape(embedding, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).shape
+    except Exception as error:  # whatever the layers of a network may raise
+        raise RunError(
+            f"--encoder {config.encoder} takes no examples of shape {shape}: {first_line(error)}."
+        ) from error
+    if 0 in found:
+        raise RunError(f"--encoder {config.encoder} leaves nothing of examples of shape {shape}: they are too small.")
 
 
 def compiled(config: Training) -> Training:
@@ -246,7 +267,7 @@ def train(
             line = {"step": int(state.step), "loss": float(values.mean())}
             line["seconds"] = round(time.perf_counter() - start, 3)
             if not np.isfinite(line["loss"]):
-                raise RunError(
+                raise DivergedError(
                     f"The loss is {line['loss']} at step {line['step']}; lower --learning-rate or change the loss."
                 )
             mark = stop == config.steps or stop % config.validate_every == 0

@@ -1,6 +1,8 @@
 """The comparison of losses on classes never seen: on digits, which need no download, from the command to the table."""
 
+import importlib
 import json
+import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +11,10 @@ from filelock import FileLock
 from flax import nnx
 
 from experiments import cifar100, features, losses, train
-from experiments.comparison import command, judging, material, pictures, tables, training, tuning
+from experiments.comparison import command, judging, ledger, material, pictures, tables, training, tuning
 from experiments.comparison.settings import COMPARED, Config
 from experiments.data.pictures import Part, Pictures
-from experiments.runs import RunError
+from experiments.runs import DivergedError, RunError
 
 SMALL = ["--dataset", "digits", "--losses", "silhouette", "softmax", "--steps", "30", "--dim", "4"]
 QUICK = [*SMALL, "--seeds", "1", "--trials", "0"]
@@ -78,7 +80,7 @@ def test_it_goes_on_with_what_is_missing(finished, tmp_path, monkeypatch, capsys
     missing = {"loss": "softmax", "phase": "test", "seed": 1}
     kept = [line for line in lines if missing.items() - json.loads(line).items()]
     assert 0 < len(kept) < len(lines)
-    (tmp_path / "results.jsonl").write_text("".join(kept) + lines[-1][:40])  # killed while it wrote a line
+    (tmp_path / "results.jsonl").write_text("".join(kept))
     trained = []
     head = training.head
 
@@ -106,6 +108,9 @@ def test_it_goes_on_with_what_is_missing(finished, tmp_path, monkeypatch, capsys
         (["--seeds", "0"], "--seeds must be 1 or more, --trials 0 or more"),
         (["--splits", "unseen9"], "--splits unseen9: digits has unseen"),
         (["--dim", "0"], "--dim 0: an embedding has at least 1 number"),
+        (["--losses", "nca", "elsewhere:nca"], "each of another name"),
+        (["--encoder", "conv4"], "--encoder conv4 takes no examples of shape (8, 8, 1)"),
+        (["--encoder", "conv4", "--validate-every", "0"], "--validate-every"),
     ],
 )
 def test_bad_settings_get_one_sentence_and_leave_nothing(arguments, says, tmp_path, capsys):
@@ -148,7 +153,7 @@ def test_a_trial_that_diverges_is_the_worst_and_the_others_go_on(tmp_path, monke
 
     def diverge(config, seen):
         if config.learning_rate != tuning.RATES[1]:
-            raise training.DivergedError("not finite")
+            raise DivergedError("not finite")
         return head(config, seen)
 
     monkeypatch.setattr(training, "head", diverge)
@@ -159,6 +164,55 @@ def test_a_trial_that_diverges_is_the_worst_and_the_others_go_on(tmp_path, monke
     trials = [row["value"] for row in rows(tmp_path) if row["phase"] == "trial"]
     assert [value > 0 for value in trials] == [False, True, False]
     assert {row["learning_rate"] for row in rows(tmp_path) if row["phase"] == "test"} == {tuning.RATES[1]}
+
+
+def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(train.ENCODERS, "conv4", Linear)
+    monkeypatch.setattr(pictures, "draw", lambda *_: None)
+    monkeypatch.setattr(judging, "chosen_k", lambda *_: [])
+    monkeypatch.syspath_prepend(tmp_path)
+    lost = "def lost(embeddings, labels, *, num_clusters):\n    return embeddings.sum() * float('nan')\n"
+    (tmp_path / "no_number.py").write_text(lost)
+    network = ["--dataset", "digits", "--encoder", "conv4", "--losses", "no_number:lost", "nca", "--seeds", "1"]
+    assert cifar100.main([*network, "--trials", "0", "--steps", "2", "--out", str(tmp_path / "run")]) == 0
+    assert "lost, seed 0: the loss is not finite; the tables are without" in capsys.readouterr().err
+    assert {row["loss"] for row in rows(tmp_path / "run") if row["phase"] == "test"} == {"nca"}
+
+
+def test_an_edited_loss_of_ones_own_is_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "draw", lambda *_: None)
+    monkeypatch.setattr(judging, "chosen_k", lambda *_: [])
+    monkeypatch.syspath_prepend(tmp_path)
+    file, found = tmp_path / "mine_too.py", []
+    arguments = [*QUICK[:2], "--losses", "mine_too:pull", *QUICK[5:], "--out", str(tmp_path / "run")]
+    for sign in ("", "", "-"):
+        file.write_text(f"def pull(embeddings, labels, *, num_clusters):\n    return {sign}(embeddings**2).mean()\n")
+        sys.modules.pop("mine_too", None)
+        importlib.invalidate_caches()
+        assert cifar100.main(arguments) == 0
+        found.append([row for row in rows(tmp_path / "run") if row["phase"] == "test"])
+    assert len(found[0]) == len(found[1]) == len(found[2]) / 2
+    (group,) = tables.groups(found[2])
+    newest = found[2][len(found[1]) :]
+    assert list(tables.values(group, "pull", ("nmi", None)).values()) == [value(newest, "mine_too:pull", "nmi")]
+
+
+@pytest.mark.parametrize("text", ["3\n", "{}\n", '{"loss": "a"', b"\xff\xfe"])
+def test_a_damaged_file_of_rows_is_told_and_kept(text, tmp_path, capsys):
+    text = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "results.jsonl").write_bytes(text)
+    assert cifar100.main([*QUICK, "--out", str(tmp_path)]) == 2
+    assert "results.jsonl is damaged" in capsys.readouterr().err
+    assert (tmp_path / "results.jsonl").read_bytes() == text
+
+
+def test_rows_of_a_run_are_kept_together_or_not_at_all(tmp_path, monkeypatch):
+    ledger.append(tmp_path / "a", [{"loss": "a"}])
+    monkeypatch.setattr(ledger.json, "dumps", lambda row: "{" if row == {"loss": "b"} else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ledger.append(tmp_path / "a", [{"loss": "b"}, {"loss": "c"}])
+    assert (tmp_path / "a").read_text() == '{"loss": "a"}\n'
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_folder_is_written_by_one_process(finished, capsys):

@@ -16,6 +16,8 @@ from test_train import part
 
 from experiments import collected, data, omniglot, table
 from experiments.episodes import command, judging, pictures
+from experiments.episodes.settings import Config
+from experiments.runs import RunError
 
 SMALL = ["--steps", "4", "--classes", "4", "--drawings", "3", "--validate-every", "2", "--episodes", "20"]
 
@@ -274,6 +276,13 @@ def test_two_settings_have_two_folders(capsys):
     assert len(list(Path("runs/omniglot").iterdir())) == 4
 
 
+def test_two_encoders_have_two_names():
+    names = {command.run_name(Config(encoder=encoder), DATASET) for encoder in ("conv4", "resnet12", "pixels")}
+    assert len(names) == 3
+    assert "glyphs-scripts-pixels-seed0-quick" in names
+    assert "glyphs-scripts-silhouette-seed0-quick" in names
+
+
 def test_the_floors_need_no_training():
     for arguments, name in ((["--encoder", "pixels"], "pixels"), (["--loss", "none"], "untrained")):
         assert omniglot.main([*SMALL, *arguments]) == 0
@@ -286,7 +295,10 @@ def test_tables_come_from_the_result_files(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(collected, "RESULTS", tmp_path / "results")
     other = tmp_path / "prototypical"
     assert omniglot.main([*SMALL, "--out", str(other), "--loss", "prototypical"]) == 0
+    (tmp_path / "nothing").mkdir()
     collected.add([finished, other, tmp_path / "nothing"])
+    with pytest.raises(RunError, match="is no folder of a run"):
+        collected.add([tmp_path / "nowhere"])
     collected.add([finished])  # taken in again, it takes its own place
     rows = collected.read("omniglot")
     assert len(rows) == 2 * len(judging.SETTINGS)

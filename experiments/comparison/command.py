@@ -7,30 +7,43 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import numpy as np
 import tyro
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from experiments import commands, losses, runs
+from experiments import commands, losses, runs, train
 from experiments.comparison import judging, ledger, material, pictures, tables, tuning
 from experiments.comparison.compare import Place, compare, number_of_runs
 from experiments.comparison.settings import Config
 from experiments.runs import RunError
 
 
-def check(config: Config, divided: material.Divided) -> None:
+def check(config: Config, view: np.ndarray, divided: material.Divided) -> None:
     """Say what cannot be before an hour is spent on it."""
     if config.seeds < 1 or config.trials < 0:
         raise RunError("--seeds must be 1 or more, --trials 0 or more.")
     if config.classes < 2 or config.drawings < 2 or config.test_images < judging.QUERIES + 5:
         raise RunError("--classes and --drawings must be 2 or more, --test-images 20 or more.")
+    names = [loss.rpartition(":")[2] for loss in config.losses]
+    if not names or len(set(names)) < len(names):
+        raise RunError("--losses wants one or more, each of another name: tables know them by what is after the colon.")
+    if config.validate_every < 1:
+        raise RunError("--validate-every must be 1 or more.")
     if config.steps < 1 or not config.learning_rate > 0:
         raise RunError("--steps must be 1 or more, --learning-rate positive.")
     if config.dim is not None and config.dim < 1:
         raise RunError(f"--dim {config.dim}: an embedding has at least 1 number.")
+    if config.encoder != "head":
+        train.check(config, view.shape[1:])
     for loss in config.losses:
         fits = tuning.fitted(replace(config, loss=loss), *divided.train.shape)
         losses.check(fits, len(divided.seen), config.dim or 64)
+
+
+def seen_by(config: Config, found: material.Material) -> np.ndarray:
+    """The examples as the encoder has them: the features of a stage where there are some."""
+    return found.views.get(config.stage, next(iter(found.views.values())))
 
 
 def folder_name(config: Config, dataset: str, default: Config) -> str:
@@ -45,7 +58,7 @@ def run(config: Config, script: str, default: Config, console: Console) -> None:
     found = material.gather(config)
     divided = {split: material.divide(found, split, config.test_images) for split in found.splits}
     for parts in divided.values():
-        check(config, parts)
+        check(config, seen_by(config, found), parts)
     folder = config.out or Path("runs/comparison") / folder_name(config, found.name, default)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -74,7 +87,6 @@ def run_missing(
         "jax": jax.__version__,
         "command": runs.command(f"experiments/{script}", replace(config, dataset=found.name), {"": default}),
     }
-    view = found.views[config.stage] if config.stage in found.views else next(iter(found.views.values()))
     total = sum(number_of_runs(config, parts, found.views) for parts in divided.values())
     with commands.progress(console, total) as tell:
         doing, ended = "runs", 0
@@ -86,7 +98,7 @@ def run_missing(
 
         done = ledger.by_run(ledger.read(folder / "results.jsonl"))
         for split, parts in divided.items():
-            compare(Place(config, folder, told, done, advance, split, view, parts), found.views)
+            compare(Place(config, folder, told, done, advance, split, seen_by(config, found), parts), found.views)
     runs.write(folder / "table.md", tables.comparison(ledger.read(folder / "results.jsonl")) + "\n")
     with console.status("drawing pictures"):
         pictures.draw(folder, found.splits[0], found.splits[-1])

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.decomposition import PCA
 
-from experiments import runs, train
+from experiments import losses, runs, train
 from experiments.comparison import judging, ledger, material, training, tuning
 from experiments.comparison.settings import Config
+from experiments.messages import say
 
 REGIMES = {"head": "head on frozen features", "efficientnet-lite0": "fine-tuned"}
 NOT_OF_A_RUN = ("dataset", "losses", "seeds", "splits", "trials", "validate_every")
@@ -57,7 +58,16 @@ def about(place: Place, config: Config, phase: str) -> dict:
         "regime": REGIMES.get(config.encoder, "from scratch"),
         "phase": phase,
         **{key: value for key, value in settings.items() if value is not None},
+        **({} if phase == "reference" else code_of(config)),
     }
+
+
+def code_of(config: Config) -> dict[str, str]:
+    """A digest of the file of a loss that is not of this project: once that is edited its runs are others."""
+    file = runs.source(losses.find(config)) if ":" in config.loss else None
+    if file is None or runs.ROOT in file.absolute().parents:
+        return {}
+    return {"code": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
 
 
 def once(place: Place, run: dict, find: Callable[[], list[dict]]) -> list[dict]:
@@ -153,7 +163,7 @@ def try_out(place: Place, config: Config) -> list[dict]:
         trained = fit(place, config, place.divided.train, "trial")
         seconds = round(trained.seconds, 2)
         metric, value = on_validation(place, trained)
-    except training.DivergedError:
+    except runs.DivergedError:
         metric, value, seconds = "euclidean", 0.0, None
     told = {"judged_by": metric, "train_seconds": seconds}
     return [{"measure": "map_at_r", "value": judging.percent(value), "ci95": None, **told}]
@@ -206,4 +216,9 @@ def compare(place: Place, views: dict[str, np.ndarray]) -> None:
         for seed in range(place.config.seeds):
             one = replace(config, seed=seed)
             run = {**about(place, one, "test"), "trials": config.trials}
-            once(place, run, partial(final, place, one, metric))
+            try:
+                once(place, run, partial(final, place, one, metric))
+            except runs.DivergedError:
+                what = f"{place.split}, {loss.rpartition(':')[2]}, seed {seed}"
+                say(f"{what}: the loss is not finite; the tables are without that run.")
+                place.advance("")

@@ -1,4 +1,4 @@
-"""The rows of all runs of a comparison, one file that only grows; a run that is in it is not run again."""
+"""The rows of all runs of a comparison, one file; a run that is in it is not run again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from experiments.runs import RunError
+from experiments.runs import RunError, write
 
 # What a row says that does not make its run another one.
 TOLD = (
@@ -21,15 +21,16 @@ def identity(row: Mapping) -> str:
 
 
 def read(path: Path) -> list[dict]:
-    """All rows, but for a last line that was being written when the command was killed, which is cut off."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
+    """All rows."""
     try:
-        return [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
-        raise RunError(f"{path} is damaged; delete its broken line, and that run is run again.") from error
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        rows = [json.loads(line) for line in lines]
+        whole = all(isinstance(row, dict) and {"loss", "seed", "measure", "value"} <= row.keys() for row in rows)
+    except ValueError:
+        rows, whole = [], False
+    if not whole:
+        raise RunError(f"{path} is damaged; delete all lines of the run that is broken, and it is run again.")
+    return rows
 
 
 def by_run(rows: Iterable[dict]) -> dict[str, list[dict]]:
@@ -41,6 +42,6 @@ def by_run(rows: Iterable[dict]) -> dict[str, list[dict]]:
 
 
 def append(path: Path, rows: Sequence[Mapping]) -> None:
-    """A run's rows at once."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write("".join(json.dumps(row) + "\n" for row in rows))
+    """A run's rows, all or none of them."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    write(path, text + "".join(json.dumps(row) + "\n" for row in rows))

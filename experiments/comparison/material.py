@@ -57,7 +57,7 @@ def gather(config: Config) -> Material:
     """
     name, whole = data.load_whole(config.dataset, config.data_dir)
     known = pictures.NAMED[name]
-    splits = config.splits or SPLITS.get(name) or known
+    splits = tuple(dict.fromkeys(config.splits)) or SPLITS.get(name) or known
     if unknown := set(splits) - set(known):
         raise RunError(f"--splits {' '.join(sorted(unknown))}: {name} has {', '.join(known)}.")
     raw = "pixels" if whole.images.dtype == np.uint8 else "examples"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from clusterjax.plots import embedding_plot
+from experiments.runs import RunError
 
 SEEN, PANELS, COLUMNS = 10, 8, 4  # seen classes of one picture, its panels, and how many are side by side
 FIRST = "silhouette", "silhouette_ratio", "silhouette_and_nca", "nca", "softmax", "cosine_corel", "triplet", "untrained"
@@ -42,8 +44,11 @@ def read(folder: Path, split: str) -> dict[str, dict[str, np.ndarray]]:
     """What each loss made of the split's classes."""
     found = {}
     for file in sorted((folder / "embeddings").glob(f"{split}-*.npz")):
-        with np.load(file) as arrays:
-            found[file.stem.removeprefix(f"{split}-")] = dict(arrays)
+        try:
+            with np.load(file) as arrays:
+                found[file.stem.removeprefix(f"{split}-")] = dict(arrays)
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(f"{file} is damaged; delete it, and the pictures are drawn of the others.") from error
     return found
 
 

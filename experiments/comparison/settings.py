@@ -74,6 +74,8 @@ class Config(Training):
     EfficientNet-Lite0, from its ImageNet weights on (for a GPU)."""
     dim: int | None = 16
     """Length of the embedding."""
+    learning_rate: float = Training.learning_rate
+    """Adam's rate at the start, where --trials 0 tries none."""
     steps: int = 500
     """Training steps."""
     classes: int = 40

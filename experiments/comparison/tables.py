@@ -50,6 +50,7 @@ def values(rows: Sequence[dict], loss: str, column: tuple[str, int | None]) -> R
     """What each run found."""
     measure, shot = column
     ours = [r for r in rows if name(r) == loss and (r["measure"], r.get("shot")) == (measure, shot)]
+    ours = [r for r in ours if r.get("code") == ours[-1].get("code")]  # a loss of one's own as it is now
     return {(r["split"], r["seed"]): r["value"] for r in ours}
 
 

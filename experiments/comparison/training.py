@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments import losses, train
 from experiments.comparison.settings import Config
-from experiments.runs import RunError
+from experiments.runs import DivergedError
 
 
 class Trained(NamedTuple):
@@ -26,10 +26,6 @@ class Trained(NamedTuple):
 
     embed: Callable[[np.ndarray], jax.Array]
     seconds: float
-
-
-class DivergedError(RunError):
-    """The loss is not a number any more."""
 
 
 class Part(NamedTuple):

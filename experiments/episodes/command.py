@@ -23,7 +23,7 @@ from experiments.runs import RunError
 
 def parse(arguments: Sequence[str] | None, about: str) -> Config:
     """Command line to settings: `--config` names the defaults, every other option changes one of them."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser("omniglot.py", add_help=False, allow_abbrev=False)
     first.add_argument("--config", choices=sorted(CONFIGS), default="quick")
     chosen, rest = first.parse_known_args(arguments)
     described = f"{about}\n--config {{{','.join(CONFIGS)}}} names the defaults (now those of {chosen.config})."
@@ -46,7 +46,7 @@ def run_name(config: Config, dataset: data.Dataset) -> str:
     """A folder's name that says what the run is: two runs of different settings have different names."""
     known, others = runs.changed(config, CONFIGS)
     parts = [dataset.name, dataset.split, name(config), f"seed{config.seed}", known]
-    said = ("dataset", "split", "encoder", "loss", "seed")
+    said = ("dataset", "split", "loss", "seed", *(() if config.encoder in ENCODERS else ("encoder",)))
     return runs.folder_name(parts, {field: value for field, value in others.items() if field not in said})
 
 
@@ -132,7 +132,7 @@ def run(config: Config, console: Console) -> None:
     with runs.open_run(folder, about, overwrite=config.overwrite) as found:
         console.print(f"{dataset.name}, split {dataset.split}: run in {folder}", soft_wrap=True)
         table = found["rows"] if "rows" in found else judge(config, dataset, folder, console, found)
-        console.print(judging.markdown(table))
+        console.print(judging.markdown(table), soft_wrap=True)
         told = "Numbers, pictures, embeddings of the test classes and checkpoints are in"
         console.print(f"\n{told} {folder}.", soft_wrap=True)
 
