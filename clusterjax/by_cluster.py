@@ -20,6 +20,7 @@ from clusterjax.distances import (
     manhattan,
     matmul,
     pairwise_distances,
+    power_of_two,
     precomputed,
     ratio,
     safe_sqrt,
@@ -115,8 +116,11 @@ def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | Non
     if metric.func not in (euclidean, squared_euclidean):
         return metric(x, c)
     one = jax.lax.stop_gradient(c.mean(0, keepdims=True))
-    squared = squared_to_centroids(x - one, c - one, own)
-    return squared if metric.func is squared_euclidean else safe_sqrt(squared)
+    x, c = x - one, c - one
+    if metric.func is squared_euclidean:
+        return squared_to_centroids(x, c, own)
+    unit = jnp.maximum(power_of_two(x), power_of_two(c))
+    return unit * safe_sqrt(squared_to_centroids(x / unit, c / unit, own))
 
 
 def distances_within(p: Partition) -> jax.Array:

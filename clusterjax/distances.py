@@ -83,7 +83,16 @@ def is_traced(*arrays: object) -> bool:
 
 
 def as_points(x: Array) -> jax.Array:
-    """As floats of at least 32 bits: integers and half precision become float32."""
+    """As floats of at least 32 bits: integers, before they are cut to 32 bits, and half precision become float32.
+
+    Raises:
+        TypeError: they are no real numbers.
+    """
+    if not isinstance(x, jax.Array):
+        x = np.asarray(x)
+        x = x.astype(np.float32) if x.dtype.kind in "iub" else x
+    if not any(jnp.issubdtype(x.dtype, kind) for kind in (jnp.bool, jnp.integer, jnp.floating)):
+        raise TypeError(f"points must be real numbers, not {x.dtype}")
     x = jnp.asarray(x)
     return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
 
@@ -210,14 +219,25 @@ def mahalanobis(*, precision: Array | None = None, covariance: Array | None = No
     if len(given) != 1:
         raise ValueError("mahalanobis needs one matrix: pass either precision= or covariance=")
     matrix = as_points(given[0])
-    factor = jnp.linalg.cholesky(matrix)
-    if covariance is not None:  # S = L L^T gives P = L^-T L^-1
-        factor = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(factor), dtype=factor.dtype), lower=True).T
-    if not is_traced(matrix) and not (np.allclose(matrix, matrix.T, rtol=1e-4) and np.isfinite(factor).all()):
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"the matrix of mahalanobis must be square, not of shape {matrix.shape}")
+    if not is_traced(matrix) and not _is_positive_definite(np.asarray(matrix)):
         raise ValueError(
             "the matrix of mahalanobis must be symmetric and positive definite: add a little to its diagonal"
         )
+    factor = jnp.linalg.cholesky(matrix)
+    if covariance is not None:  # S = L L^T gives P = L^-T L^-1
+        factor = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(factor), dtype=factor.dtype), lower=True).T
     return Partial(whitened_euclidean, factor)
+
+
+def _is_positive_definite(matrix: np.ndarray) -> bool:
+    """By more than rounding, and symmetric up to that."""
+    largest = np.abs(matrix).max(initial=0)
+    if not np.isfinite(largest) or np.abs(matrix - matrix.T).max(initial=0) > 1e-4 * largest:
+        return False
+    values = np.linalg.eigvalsh(matrix.astype(np.float64))
+    return bool(values.min(initial=np.inf) > len(matrix) * np.finfo(matrix.dtype).eps * values.max(initial=0))
 
 
 def whitened_euclidean(factor: jax.Array, x: Points, y: OtherPoints) -> Distances:
@@ -349,6 +369,7 @@ def pairwise_distances(x: Points, y: OtherPoints | None = None, *, metric: Metri
     resolved = resolve(metric)
     if resolved.func is precomputed and y is not None:
         raise ValueError("precomputed distances are one matrix: leave y out")
+    x, y = as_points(x), None if y is None else as_points(y)
     for name, array in (("x", x), ("y", x if y is None else y)):
         if jnp.ndim(array) != 2:
             raise ValueError(f"{name} must be two-dimensional, a row a point, not of shape {jnp.shape(array)}")

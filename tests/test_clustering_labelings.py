@@ -363,3 +363,9 @@ def test_another_share_of_noise_compiles_nothing():
     with count_compilations() as compiled:
         noise_to_nearest(x, np.where(np.arange(150) < 100, -1, labels))
     assert compiled == []
+
+
+def test_ids_of_any_size():
+    large = [10**9, 5, 5, -1]
+    assert_array_equal(canonical_labels(large), [1, 0, 0, -1])
+    assert_array_equal(match_labels(large, [0, 1, 1, 1]), [10**9, 5, 5, 5])

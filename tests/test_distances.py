@@ -1,5 +1,7 @@
 """Distances against scipy's, and their derivatives where those are hard: at zero, at duplicates, at zero vectors."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -302,3 +304,29 @@ def test_parameters_of_a_metric_have_gradients():
 def test_a_metric_of_another_number_of_arguments_gets_a_sentence():
     with pytest.raises(TypeError, match="must take two vectors"):
         pairwise_distances(points(5, 3), metric=lambda a: a.sum())
+
+
+def test_integers_of_64_bits_are_not_cut():
+    given: list[Any] = [np.array([[2**32], [0]]), [[2**32], [0]]]
+    for x in given:
+        np.testing.assert_allclose(pairwise_distances(x), [[0, 2.0**32], [2.0**32, 0]])
+    with pytest.raises(TypeError, match="real numbers, not complex"):
+        pairwise_distances(np.array([[1j]]))
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[1.0, 1.0], [1.0, 1.0]],
+        [[1e-9, 5e-10], [0, 1e-9]],
+        [[1.0, 0.0], [0.0, -1.0]],
+        [[1.0, 0.0], [0.0, 1e-9]],
+        [[np.nan, 0.0], [0.0, 1.0]],
+        np.ones((2, 3)),
+    ],
+)
+def test_mahalanobis_refuses_what_is_no_covariance(matrix):
+    for which in ("covariance", "precision"):
+        with pytest.raises(ValueError, match="the matrix of mahalanobis must be"):
+            mahalanobis(**{which: np.asarray(matrix)})
+    mahalanobis(covariance=np.diag([1e-12, 1e-15]))  # small is not singular

@@ -504,3 +504,12 @@ def test_points_without_features_are_at_chance(metric):
 def test_precomputed_distances_have_no_prototypes():
     with pytest.raises(ValueError, match="cannot be 'precomputed'"):
         fewshot.evaluate(KEY, np.eye(12), np.repeat([0, 1], 6), way=2, shot=1, queries=2, metric="precomputed")
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+@pytest.mark.parametrize("metric", ["euclidean", "squared_euclidean", "manhattan"])
+def test_scale_changes_nothing(metric, scale):
+    x, labels = np.random.default_rng(0).normal(size=(60, 12)).astype(np.float32), equal_classes(6, 10)
+    ours, other = (fewshot.evaluate(KEY, x * np.float32(s), labels, metric=metric, **DRAW) for s in (1, scale))
+    assert_allclose(other.accuracy, ours.accuracy, atol=1e-6)
+    assert 0.2 < ours.mean < 0.6

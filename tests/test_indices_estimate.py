@@ -96,3 +96,13 @@ def test_costs_grow_as_they_should():
     assert 0 < large.by_bounds_seconds < large.all_pairs_seconds / 10
     with pytest.raises(ValueError, match="n must be at least 1"):
         cj.silhouette_cost(0, 1, 1)
+
+
+def test_a_trace_with_fewer_points_than_are_asked_for_takes_all():
+    x, labels = test_silhouette.clusters(n=30)
+    labels = np.where(np.arange(30) < 12, labels % 2, -1)
+    found = jax.jit(lambda labels: cj.silhouette_estimate(KEY, x, labels, num_points=20, num_clusters=2))(labels)
+    assert_array_equal(np.sort(found.points), [-1] * 8 + list(range(12)))
+    assert_allclose(found.score, cj.silhouette_score(x, labels), rtol=1e-5)
+    assert found.standard_error == 0
+    assert np.isnan(found.samples[np.asarray(found.points) < 0]).all()

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from clusterjax import calinski_harabasz_score, davies_bouldin_score, xie_beni_index
+from clusterjax import (
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    simplified_silhouette_score,
+    xie_beni_index,
+)
 
 
 def test_points_at_their_centroids():
@@ -71,3 +76,12 @@ def test_xie_beni_against_loops_and_at_its_corners():
     assert xie_beni_index(square, np.array([0, 0, 1, 1])) == np.inf
     assert xie_beni_index(square[[0, 0, 1]], np.array([0, 0, 1])) == 0
     assert xie_beni_index(0 * square, np.array([0, 0, 1, 1])) == 0
+
+
+@pytest.mark.parametrize("offset", [2.0**23, -(2.0**23)])
+def test_an_offset_costs_no_digits(offset):
+    rng = np.random.default_rng(1)
+    labels = np.arange(60) % 3
+    x = (rng.integers(0, 6, (60, 2)) + rng.integers(0, 8, (3, 2))[labels]).astype(np.float32)
+    for score in (calinski_harabasz_score, davies_bouldin_score, xie_beni_index, simplified_silhouette_score):
+        np.testing.assert_allclose(score(x + np.float32(offset), labels), score(x, labels), rtol=1e-6)

@@ -143,3 +143,26 @@ def test_an_index_that_knows_of_no_mask_is_swept_under_one(index):
     (name,) = ours.indices
     expected = np.abs(x[kept]).sum() + (0 if index is spread else 4)  # one program for both
     assert_allclose(ours.indices[name], expected, rtol=1e-5)
+
+
+def test_a_soft_index_as_a_loss_takes_what_losses_take():
+    soft = losses.validity_loss(soft_silhouette_score, low=-1, high=1)
+    x, all_in_one = jnp.array([[0.0], [1.0], [4.0], [6.0]]), jnp.array([[1.0, 0.0]] * 4)
+    assert soft(x, all_in_one) == 0
+    assert_array_equal(jax.grad(soft)(x, all_in_one), 0)
+    hard = [[1.0, 0], [1, 0], [0, 1], [0, 1]]
+    assert_allclose(soft(x.tolist(), hard), (1 - silhouette_score(x, jnp.array([0, 0, 1, 1]))) / 2, rtol=1e-6)
+    with pytest.raises(ValueError, match="at least 0"):
+        soft(x, -jnp.asarray(hard))
+
+
+def test_an_own_index_in_a_sweep_never_sees_rows_of_nobody():
+    x, labels = data()
+    x[3] = np.nan
+    labels = np.where(np.arange(20) == 3, -1, labels)
+
+    def seen(x, labels):
+        return jnp.where(jnp.isfinite(x).all(), 1.0, 0.0)
+
+    found = sweep_k(jax.random.key(0), x, ks=(4,), method=lambda k: labels, indices=(seen,))
+    assert [float(value[0]) for value in found.indices.values()] == [1.0]

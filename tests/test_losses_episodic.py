@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -126,3 +128,15 @@ def test_relation_loss_against_loops(num_support):
             total += (d - (k != labels[q])) ** 2
         terms.append(total)
     assert_allclose(relation_loss(x, labels, num_clusters=5, num_support=num_support), np.mean(terms), rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_support", [2, None])
+def test_scale_and_offset_change_nothing(num_support):
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 3
+    x = (rng.integers(0, 9, (24, 12)) + rng.integers(0, 9, (3, 12))[labels]).astype(np.float32)
+    loss = partial(prototypical_loss, labels=labels, metric="euclidean", num_support=num_support)
+    assert_allclose(loss(x + np.float32(2**23)), loss(x), rtol=1e-5)
+    far = loss(x * np.float32(1e20))
+    assert np.isfinite(far)
+    assert_allclose(far, loss(x * np.float32(1e10)) * 1e10, rtol=1e-3)

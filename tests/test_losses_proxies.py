@@ -172,3 +172,8 @@ def test_what_is_not_so_is_said():
         losses.cosine_corel_loss(x, labels, proxies=vectors(""), attraction=2)
     with pytest.raises(ValueError, match=r"margin must be in \[0, 3.14"):
         losses.arcface_loss(x, labels, proxies=vectors(""), margin=28.6)
+
+
+def test_arcface_has_a_row_of_zeros_at_a_right_angle_to_all():
+    found = losses.arcface_loss(jnp.zeros((1, 2)), jnp.array([0]), proxies=jnp.eye(2), scale=1.0, margin=0.5)
+    assert_allclose(found, np.log(1 + np.exp(np.sin(0.5))), rtol=1e-6)

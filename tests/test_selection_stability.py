@@ -37,3 +37,12 @@ def test_planted_clusters_come_again_and_more_do_not():
     assert (np.asarray(found.strength[2:]) < 0.8).all()
     with pytest.raises(ValueError, match="62 clusters are more than"):
         prediction_strength(jax.random.key(0), x, ks=[31])
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_scale_changes_nothing(scale):
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    options = {"ks": (2, 3), "num_splits": 3, "num_restarts": 1}
+    ours, other = (prediction_strength(jax.random.key(0), x * np.float32(s), **options) for s in (1, scale))
+    assert_allclose(other.strength, ours.strength, rtol=1e-6)
+    assert (np.asarray(ours.strength) < 0.99).all()

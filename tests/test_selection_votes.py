@@ -69,3 +69,17 @@ def test_labels_that_know_nothing_of_the_points_are_told_from_those_that_do():
     assert "nothing speaks for clusters" in none
     some = suggest_k(sweep_k(jax.random.key(0), x, ks=(2, 3), method=lambda k: (x[:, 0] * k).astype(int))).sentence
     assert "shuffled" not in some
+
+
+def test_a_gap_that_is_not_defined_at_the_end_votes_by_what_comes_before():
+    found = suggest_k(result([0.3, 0.6, 0.5, 0.4], [0.1, 0.3, 0.5, 0.4, np.nan]))
+    assert found.votes["gap"] == 3
+    assert "gap" not in suggest_k(result([0.3, 0.6, 0.5, 0.4], [0.1, np.nan, 0.5, 0.4, 0.2])).votes
+    assert "gap" not in suggest_k(result([0.3, 0.6, 0.5, 0.4], [np.nan] * 5)).votes
+
+
+def test_a_labeling_of_nobody_is_not_chosen():
+    x = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
+    found = sweep_k(jax.random.key(0), x, ks=(2, 3), method=lambda k: np.full(12, -1) if k == 2 else np.arange(12) % 3)
+    assert np.isnan(found.indices["silhouette"][0])
+    assert suggest_k(found).k == 3

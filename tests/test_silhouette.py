@@ -195,3 +195,15 @@ def test_any_small_data_agree_with_loops(seed, k, coarse):
     labels[:3] = [0, 0, 1]
     expected, _ = oracles.silhouette(oracles.distances(x.astype(float)), labels)
     np.testing.assert_allclose(cj.silhouette_samples(x, labels, num_clusters=4), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_of_nobody_a_trace_has_no_score(average):
+    x = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
+    for score in (cj.silhouette_score, cj.simplified_silhouette_score):
+        of_labels = jax.jit(lambda labels, f=score: f(x, labels, num_clusters=3, average=average))
+        assert np.isnan(of_labels(np.full(12, -1)))
+        of_mask = jax.jit(lambda where, f=score: f(x, np.arange(12) % 3, where=where, average=average))
+        assert np.isnan(of_mask(np.zeros(12, bool)))
+        of_weights = jax.jit(lambda weights, f=score: f(x, np.arange(12) % 3, weights=weights, average=average))
+        assert np.isnan(of_weights(np.zeros(12, np.float32)))

@@ -252,7 +252,7 @@ def _known_labels(labels: ArrayLike, where: ArrayLike | None) -> np.ndarray:
     """A copy, -1 for who takes no part."""
     if is_traced(labels, where):
         raise TypeError("labels must be known here, not traced: call this outside jit, vmap and grad")
-    labels, where, _ = as_labels(labels, where, None)
+    labels, where, _ = as_labels(labels, where, np.iinfo(np.int32).max)  # no array has a place for each
     return np.where((labels >= 0) & (True if where is None else np.asarray(where)), labels, np.int32(-1))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_data, as_labels
 from clusterjax.by_cluster import distances_to
-from clusterjax.distances import as_points, precomputed, resolve
+from clusterjax.distances import as_points, on_blocks, power_of_two, precomputed, resolve
 from clusterjax.fewshot.episodes import Episodes, sample_episodes
 from clusterjax.partition import members, out_of_range
 from clusterjax.typing import Metric
@@ -233,6 +233,8 @@ def _prototypes(x, labels, where, num_clusters):
 @jax.jit
 def _evaluate(embeddings, episodes: Episodes, metric: Partial) -> EpisodeResult:
     x = as_points(embeddings)
+    if metric.func is not on_blocks:  # which is the nearest does not depend on the scale
+        x = x / power_of_two(x)
     num_episodes, way, shot = episodes.support.shape
     queries, dim = episodes.query.shape[2], x.shape[1]
 

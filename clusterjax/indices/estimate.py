@@ -119,7 +119,7 @@ def _estimate(
     key_order, key_start = jax.random.split(key)
     order = jnp.lexsort((jax.random.uniform(key_order, p.own.shape), p.own))
     n = p.sizes.sum()
-    step = n / count
+    step = jnp.maximum(n / count, 1)
     places = (jax.random.uniform(key_start, dtype=n.dtype) + jnp.arange(count, dtype=n.dtype)) * step
     points = order[jnp.minimum(places.astype(jnp.int32), jnp.maximum(n.astype(jnp.int32) - 1, 0))]
     own, size = p.own[points], p.sizes.at[p.own[points]].get(mode="fill", fill_value=0)
@@ -130,8 +130,12 @@ def _estimate(
     b = jnp.where(is_own | (p.sizes == 0)[:, None], jnp.inf, means).min(0)
     there = compared(p)
     s = jnp.where(there.any(), values(a, b, there[points]), jnp.nan)
-    variance = jnp.square(s[1:] - s[:-1]).sum() / (2 * count * (count - 1)) * jnp.maximum(1 - count / n, 0)
-    return SilhouetteEstimate(s.mean(), safe_sqrt(variance), points, s)
+    # a trace may have fewer points than places for them
+    drawn, used = jnp.minimum(n, count), jnp.arange(count, dtype=n.dtype) < n
+    mean = jnp.where(used, s, 0).sum() / drawn
+    between = jnp.where(used[1:], jnp.square(s[1:] - s[:-1]), 0).sum()
+    variance = between / (2 * drawn * jnp.maximum(drawn - 1, 1)) * (1 - drawn / n)
+    return SilhouetteEstimate(mean, safe_sqrt(variance), jnp.where(used, points, -1), jnp.where(used, s, jnp.nan))
 
 
 def _sums_of_some(p: Partition, own: jax.Array, points: jax.Array, order: jax.Array) -> jax.Array:

@@ -27,7 +27,7 @@ def ask(function: Callable[..., jax.Array], x: Array, labels: Labels, num_cluste
     given = {"num_clusters": num_clusters} if takes(function, "num_clusters") else {}
     if takes(function, "where"):
         return function(x, labels, **given, where=where)
-    if where is not None:
-        x, where, labels = as_points(x), jnp.asarray(where)[:, None], jnp.where(where, labels, -1)
-        x = jnp.where(where, x, present_mean(x, where.astype(x.dtype)))
-    return function(x, labels, **given)
+    x, labels = as_points(x), jnp.asarray(labels)
+    present = (labels >= 0) if where is None else (labels >= 0) & jnp.asarray(where)
+    labels, present = jnp.where(present, labels, -1), present[:, None]
+    return function(jnp.where(present, x, present_mean(x, present.astype(x.dtype))), labels, **given)

@@ -140,10 +140,12 @@ def silhouettes(p: Partition, found: Nearest) -> Scores:
 
 
 def average_values(s: Scores, p: Partition, average: Average) -> Scalar:
-    """Micro: the mean over points; macro: the mean over non-empty clusters of their means."""
+    """Micro: the mean over points; macro: the mean over non-empty clusters of their means. NaN where there is none."""
     if average == "micro":
-        return ratio((s * p.counts).sum(), p.sizes.sum())
-    return ratio(ratio(p.totals(s[:, None])[:, 0], p.sizes).sum(), (p.sizes > 0).sum(dtype=s.dtype))
+        mean = ratio((s * p.counts).sum(), p.sizes.sum())
+    else:
+        mean = ratio(ratio(p.totals(s[:, None])[:, 0], p.sizes).sum(), (p.sizes > 0).sum(dtype=s.dtype))
+    return jnp.where((p.sizes > 0).any(), mean, jnp.nan)
 
 
 def comparable(sizes: np.ndarray) -> None:

@@ -10,15 +10,18 @@ from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
 
+from clusterjax.arguments import as_array, as_rows
 from clusterjax.by_cluster import distances_within
-from clusterjax.distances import ratio
+from clusterjax.distances import is_traced, ratio
 from clusterjax.indices import INDICES, Index
 from clusterjax.indices.own import ask
 from clusterjax.indices.silhouette import is_comparable
 from clusterjax.partition import Partition, clean, partners_and_rivals, scaled
 from clusterjax.public import public
-from clusterjax.typing import Clustered, Measured, Positive, Scalar
+from clusterjax.typing import Array, Clustered, Measured, Positive, Scalar
 
 Loss = Callable[..., jax.Array]
 # In one loss, and given in its place: a number, or a function of the step such as the schedules of optax.
@@ -122,7 +125,20 @@ def _made(function: Callable, name: str, low: float, high: float, higher_is_bett
 
 def _of_soft(function: Callable, bounded: Callable[[jax.Array], jax.Array]) -> Loss:
     """A loss of embeddings and soft assignments."""
-    return functools.wraps(function)(jax.jit(lambda *given, **options: bounded(function(*given, **options))))
+
+    @jax.jit
+    def compiled(x: Array, weights: Array, **options: object) -> jax.Array:
+        several = (weights > 0).any(0).sum() > 1
+        return jnp.where(several, bounded(function(x, weights, **options)), 0)
+
+    @functools.wraps(function)
+    def loss(embeddings: ArrayLike, weights: ArrayLike, **options: object) -> jax.Array:
+        x, weights = as_rows(embeddings), as_array(weights, "weights")
+        if not is_traced(weights) and (np.asarray(weights) < 0).any():
+            raise ValueError("weights must be at least 0")
+        return compiled(x, weights, **options)
+
+    return loss
 
 
 def combined_loss(losses: Sequence[Loss], *, shares: Sequence[Share]) -> Loss:

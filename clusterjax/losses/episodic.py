@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from clusterjax.by_cluster import distances_to
 from clusterjax.distances import matmul, ratio
-from clusterjax.partition import Partition, centroids, clean
+from clusterjax.partition import Partition, centroids, without_offset
 from clusterjax.public import public
 from clusterjax.typing import Count, Flags, Measured, Scalar, Scores, Sums
 
@@ -86,7 +86,7 @@ def relation_loss(p: Partition, *, num_support: Count | None = 1, **_: Unpack[Me
 
 def _to_prototypes(p: Partition, num_support: int | None) -> tuple[Sums, Flags, jax.Array]:
     """Distances [n, k] to the prototypes, which points are queries, and of how many points a prototype is [1, k]."""
-    x, w = clean(p).x, p.w
+    x, w = without_offset(p).x, p.w
     # each member's place in its class, from 1; 0 for the points that take no part
     place = (jnp.cumsum(w, axis=0) * w).sum(1)
     support = w if num_support is None else jnp.where((place <= num_support)[:, None], w, 0)

@@ -101,6 +101,7 @@ def arcface_loss(
     # Not by the angle, whose gradient is infinite on the proxy and opposite to it; and not the root of 1 - cosine^2,
     # which has half of the digits there.
     sine = safe_sqrt(jnp.square(x - cosine * own).sum(1, keepdims=True))
+    sine = jnp.where((x == 0).all(1, keepdims=True), 1, sine)  # a row of zeros is at a right angle to all
     shifted = cosine * jnp.cos(margin) - sine * jnp.sin(margin)
     shifted = jnp.where(cosine >= -jnp.cos(margin), shifted, cosine - margin * jnp.sin(margin))
     return cross_entropy(scale * jnp.where(p.w > 0, shifted, similarity), p)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
 from clusterjax.clustering.kmeans import fit
-from clusterjax.distances import as_points, is_traced, ratio, squared_euclidean, unit_rows
+from clusterjax.distances import as_points, is_traced, power_of_two, ratio, squared_euclidean, unit_rows
 from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated
 from clusterjax.threads import collect
@@ -102,6 +102,7 @@ def _splits(key, x, where, first, last, *, ks, num_restarts, metric, size) -> ja
     x = unit_rows(x) if metric == "cosine" else x
     present = jnp.ones(len(x), bool) if where is None else where
     x = jnp.where(present[:, None], x, 0)
+    x = x / power_of_two(x)  # no square of a difference is out of range
 
     def strength(number: jax.Array, k: jax.Array, largest: int) -> jax.Array:
         draw = jax.random.split(jax.random.fold_in(key, number))

@@ -73,8 +73,13 @@ def suggest_k(sweep: SweepResult) -> Suggestion:
         values = np.asarray(given)
         if name in INDICES and not np.isnan(values).all():
             votes[name] = int(ks[_rule(name)(values)])
-    if sweep.gap is not None and not np.isnan(sweep.gap.gap).any():
-        votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(sweep.gap.gap, sweep.gap.standard_error) - 1])
+    if sweep.gap is not None:
+        gaps = np.asarray(sweep.gap.gap)
+        unknown = np.isnan(gaps)
+        first = int(unknown.argmax()) if unknown.any() else len(gaps)
+        if first and unknown[first:].all():  # up to as many clusters as points, where it is not defined
+            errors = np.asarray(sweep.gap.standard_error)[:first]
+            votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(gaps[:first], errors) - 1])
     if not votes:
         return Suggestion(None, {}, "No answer: no criterion has a value anywhere.")
     counts = Counter(votes.values())
