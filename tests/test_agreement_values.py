@@ -160,9 +160,9 @@ def test_pair_scores_against_loops(labels):
 
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("noise", [0.0, 1e-5, 0.3, 1.0])
-def test_a_million_points_against_scikit_learn(name, noise):
+def test_many_points_against_scikit_learn(name, noise):
     rng = np.random.default_rng(0)
-    classes = rng.integers(7, size=1_000_000)
+    classes = rng.integers(7, size=1_000_000 if noise == 0.3 else 100_000)
     clusters = np.where(rng.random(classes.size) < noise, rng.integers(8, size=classes.size), classes)
     clusters[:8] = np.arange(8)
     ours = getattr(agreement, name)(classes, clusters)

@@ -52,7 +52,11 @@ CASES = {
         for name, loss in LOSSES.items()
     },
     **{
-        f"conv4-{name}": (partial(encoders.Conv4, features=16), LOSSES[name])
+        f"conv4-{name}": pytest.param(
+            partial(encoders.Conv4, features=16),
+            LOSSES[name],
+            marks=() if name == "silhouette_loss" else pytest.mark.slow,
+        )
         for name in ("silhouette_loss", "silhouette_ratio_loss", "chebyshev", "prototypical_loss")
     },
     "conv4, linear head of unit length-silhouette_loss": (

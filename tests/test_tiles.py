@@ -212,7 +212,7 @@ def test_a_far_cluster_takes_nothing_from_the_near_ones(features):
 
 
 @pytest.mark.usefixtures("cut")
-@pytest.mark.parametrize("shift", [0, 5, 7])  # far from the edge of what counts as compact, and at both of its sides
+@pytest.mark.parametrize("shift", [5, 7])  # at both sides of the edge of what counts as compact
 def test_compact_points_are_measured_from_their_mean(shift):
     rng = np.random.default_rng(0)
     labels = np.arange(300) % 3
