@@ -29,6 +29,9 @@ class Conv4(nnx.Module):
         dim: adds a linear layer to this many numbers; `None` leaves the flattened map as it is, as the paper does.
         normalize: scale each embedding to length 1.
         rngs: Flax random number generators.
+
+    Raises:
+        ValueError: images too small for four blocks.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class Conv4(nnx.Module):
         rngs: nnx.Rngs,
     ):
         h, w, channels = shape
+        if min(h, w) < 16:  # each block halves them
+            raise ValueError(f"Conv4 wants images of 16 x 16 pixels or more, not {h} x {w}")
         self.blocks = nnx.List([Block(c, features, rngs=rngs) for c in (channels, features, features, features)])
         self.head = None if dim is None else nnx.Linear((h // 16) * (w // 16) * features, dim, rngs=rngs)
         self.normalize = normalize
