@@ -97,7 +97,7 @@ def distance_sums_side_by_side(p: Partition, w: Weights) -> Sums:
     if p.metric.func is precomputed:
         return matmul(apart(p.x), w)
     if p.metric.func is manhattan and _are_many(w):
-        return manhattan_sums(p.x, w, centroids(p.x, w))
+        return manhattan_sums(p.x, w)
     if p.metric.func is whitened_euclidean:
         p = _whitened(p)
     if p.metric.func is not euclidean or p.x.shape[1] <= FEW:
@@ -170,7 +170,7 @@ def _cosine(p: Partition) -> Sums:
 
 
 def _manhattan_sums(p: Partition) -> Sums:
-    return manhattan_sums(p.x, p.w, centroids(p.x, p.w)) if _are_many(p.w) else _any_sums(p)
+    return manhattan_sums(p.x, p.w) if _are_many(p.w) else _any_sums(p)
 
 
 def _are_many(w: Weights) -> bool:

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.distances import above_noise, matmul
-from clusterjax.typing import Array, Centroids, Sums, Weights
+from clusterjax.partition import centroids
+from clusterjax.typing import Array, Sums, Weights
 
 # Rows of a block whose running sums are one small product.
 BLOCK = 32
@@ -14,7 +15,7 @@ BLOCK = 32
 HELD = 2**22
 
 
-def manhattan_sums(x: Array, w: Weights, anchors: Centroids) -> Sums:
+def manhattan_sums(x: Array, w: Weights) -> Sums:
     """`S_ik = sum_j w_jk sum_f |x_if - x_jf|` in O(n k d) and a sort of each feature.
 
     Of one feature with values t and a place c near the cluster, with W the weights of its members below t (those at t
@@ -27,7 +28,6 @@ def manhattan_sums(x: Array, w: Weights, anchors: Centroids) -> Sums:
     Args:
         x: [n, d].
         w: [n, k].
-        anchors: [k, d], c; no gradient goes through them.
 
     Returns:
         [n, k]. What is not finite spoils all.
@@ -41,7 +41,7 @@ def manhattan_sums(x: Array, w: Weights, anchors: Centroids) -> Sums:
         filled = jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, count * size - k)])
         return jnp.moveaxis(filled.reshape(*a.shape[:-1], count, size), -2, 0)
 
-    w = parts(w)
+    weights = parts(w)
 
     @jax.checkpoint
     def add(sums: jax.Array, feature: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -60,10 +60,10 @@ def manhattan_sums(x: Array, w: Weights, anchors: Centroids) -> Sums:
             # duplicates
             return above_noise(offset * twice[:, :size] - twice[:, size:], jnp.abs(offset) * running[-1, :size])
 
-        return sums + jax.lax.map(of_clusters, (w, c))
+        return sums + jax.lax.map(of_clusters, (weights, c))
 
-    features = x.T, parts(jax.lax.stop_gradient(anchors).T).swapaxes(0, 1)
-    sums = jax.lax.scan(lambda sums, feature: (add(sums, feature), None), jnp.zeros_like(w), features)[0]
+    features = x.T, parts(jax.lax.stop_gradient(centroids(x, w)).T).swapaxes(0, 1)
+    sums = jax.lax.scan(lambda sums, feature: (add(sums, feature), None), jnp.zeros_like(weights), features)[0]
     return jnp.moveaxis(sums, 0, -2).reshape(n, -1)[:, :k]
 
 

@@ -100,8 +100,7 @@ def create(
         loss: what it will be trained with, and on how many classes: a loss may want vectors of them.
         num_classes: see there.
     """
-    model = ENCODERS[config.encoder](shape, dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
-    graph, params, statistics = nnx.split(model, nnx.Param, ...)
+    graph, params, statistics = nnx.split(encoder(config, shape), nnx.Param, ...)
     proxies = None
     if loss is not None and takes_proxies(loss):
         one = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
@@ -113,25 +112,22 @@ def create(
     return graph, TrainState(jnp.int32(0), learned, statistics, moments, best)
 
 
+def encoder(config: Training, shape: tuple[int, ...]) -> nnx.Module:
+    """The network with its first weights."""
+    return ENCODERS[config.encoder](shape, dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(config.seed))
+
+
 def check(config: Training, shape: tuple[int, ...]) -> None:
     """Try the encoder on shapes alone.
 
     Raises:
-        RunError: it does not take such examples, or leaves nothing of them.
+        RunError: it does not take such examples.
     """
-
-    def embedding(x: jax.Array) -> jax.Array:
-        model = ENCODERS[config.encoder](shape, dim=config.dim, normalize=config.normalize, rngs=nnx.Rngs(0))
-        return model(prepared(x))
-
     try:
-        found = jax.eval_shape(embedding, jax.ShapeDtypeStruct((1, *shape), jnp.float32)).shape
+        jax.eval_shape(lambda x: encoder(config, shape)(x), jax.ShapeDtypeStruct((1, *shape), jnp.float32))
     except Exception as error:  # whatever the layers of a network may raise
-        raise RunError(
-            f"--encoder {config.encoder} takes no examples of shape {shape}: {first_line(error)}."
-        ) from error
-    if 0 in found:
-        raise RunError(f"--encoder {config.encoder} leaves nothing of examples of shape {shape}: they are too small.")
+        what = f"--encoder {config.encoder} takes no examples of shape {shape}"
+        raise RunError(f"{what}: {first_line(error)}.") from error
 
 
 def compiled(config: Training) -> Training:

@@ -75,11 +75,12 @@ def suggest_k(sweep: SweepResult) -> Suggestion:
             votes[name] = int(ks[_rule(name)(values)])
     if sweep.gap is not None:
         gaps = np.asarray(sweep.gap.gap)
-        unknown = np.isnan(gaps)
-        first = int(unknown.argmax()) if unknown.any() else len(gaps)
-        if first and unknown[first:].all():  # up to as many clusters as points, where it is not defined
-            errors = np.asarray(sweep.gap.standard_error)[:first]
-            votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(gaps[:first], errors) - 1])
+        known = int((~np.isnan(gaps)).sum())
+        if (
+            known and not np.isnan(gaps[:known]).any()
+        ):  # all, or up to as many clusters as points: there it is undefined
+            errors = np.asarray(sweep.gap.standard_error)[:known]
+            votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(gaps[:known], errors) - 1])
     if not votes:
         return Suggestion(None, {}, "No answer: no criterion has a value anywhere.")
     counts = Counter(votes.values())

@@ -19,7 +19,7 @@ from experiments.comparison.settings import Config
 from experiments.runs import RunError
 
 
-def check(config: Config, view: np.ndarray, divided: material.Divided) -> None:
+def check(config: Config, divided: material.Divided) -> None:
     """Say what cannot be before an hour is spent on it."""
     if config.seeds < 1 or config.trials < 0:
         raise RunError("--seeds must be 1 or more, --trials 0 or more.")
@@ -34,8 +34,6 @@ def check(config: Config, view: np.ndarray, divided: material.Divided) -> None:
         raise RunError("--steps must be 1 or more, --learning-rate positive.")
     if config.dim is not None and config.dim < 1:
         raise RunError(f"--dim {config.dim}: an embedding has at least 1 number.")
-    if config.encoder != "head":
-        train.check(config, view.shape[1:])
     for loss in config.losses:
         fits = tuning.fitted(replace(config, loss=loss), *divided.train.shape)
         losses.check(fits, len(divided.seen), config.dim or 64)
@@ -58,7 +56,9 @@ def run(config: Config, script: str, default: Config, console: Console) -> None:
     found = material.gather(config)
     divided = {split: material.divide(found, split, config.test_images) for split in found.splits}
     for parts in divided.values():
-        check(config, seen_by(config, found), parts)
+        check(config, parts)
+    if config.encoder != "head":
+        train.check(config, seen_by(config, found).shape[1:])
     folder = config.out or Path("runs/comparison") / folder_name(config, found.name, default)
     folder.mkdir(parents=True, exist_ok=True)
     try:
