@@ -119,7 +119,7 @@ def distances_to(c: jax.Array, x: jax.Array, metric: Partial, own: Members | Non
     x, c = x - one, c - one
     if metric.func is squared_euclidean:
         return squared_to_centroids(x, c, own)
-    unit = jnp.maximum(power_of_two(x), power_of_two(c))
+    unit = power_of_two(x, c)
     return unit * safe_sqrt(squared_to_centroids(x / unit, c / unit, own))
 
 

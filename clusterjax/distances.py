@@ -8,6 +8,7 @@ minimum over an axis that is differentiated is `row_minimum`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -97,11 +98,14 @@ def as_points(x: Array) -> jax.Array:
     return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
 
 
-def power_of_two(x: jax.Array, axis: int | None = None) -> jax.Array:
-    """A power of two as large as the largest magnitude, or 1 where there is none: divided out, it costs no digit."""
-    largest = jax.lax.stop_gradient(jnp.abs(x).max(axis, keepdims=True, initial=0))
+def power_of_two(*arrays: jax.Array, axis: int | None = None) -> jax.Array:
+    """The power of two that is nearest to the largest magnitude, or 1 where there is none: to divide costs no digit."""
+    largest = reduce(jnp.maximum, [jnp.abs(x).max(axis, keepdims=True, initial=0) for x in arrays])
+    largest = jax.lax.stop_gradient(largest)
+    numbers = jnp.finfo(largest.dtype)
+    nearest = jax.lax.reduce_precision(largest, exponent_bits=numbers.nexp, mantissa_bits=0)
     usable = (largest > 0) & jnp.isfinite(largest)
-    return jnp.ldexp(jnp.ones_like(largest), jnp.frexp(jnp.where(usable, largest, 1))[1])
+    return jnp.where(usable, jnp.minimum(nearest, 2.0 ** (numbers.maxexp - 1)), 1)
 
 
 def squared_differences(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -165,7 +169,7 @@ def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
 def euclidean(x: Points, y: OtherPoints) -> Distances:
     """Euclidean distances, the root of `squared_euclidean`, with zero gradient at coincident points."""
     x, y = as_points(x), as_points(y)
-    scale = jnp.maximum(power_of_two(x), power_of_two(y))  # so that no square is too large or too small
+    scale = power_of_two(x, y)  # so that no square is too large or too small
     return scale * safe_sqrt(squared_euclidean(x / scale, y / scale))
 
 

@@ -3,6 +3,8 @@
 And fixtures that several files want.
 """
 
+import gc
+import itertools
 import json
 import os
 import shutil
@@ -41,8 +43,9 @@ QUICK = {
     "xla_backend_optimization_level": ("0", 3),
     "xla_cpu_parallel_codegen_split_count": ("1", 32),
 }
-# So many, and a long test has room for its own.
+# So many, and a long test has room for its own; they are counted after every so many tests, for it takes time.
 MANY_MAPS = 30_000
+COUNTED_EVERY = 20
 # Seconds of compiling from which a program is kept for the other workers.
 WORTH = 0.2
 
@@ -51,6 +54,8 @@ def pytest_configure(config):
     """What one worker or child has compiled the others read, from a folder of this run, which its end removes."""
     # two workers have two cores; threads of the oracles would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # a trace makes many objects and few cycles: to look for those as often as Python does takes a tenth of the time
+    gc.set_threshold(200_000, 20, 20)
     if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     if "XLA_FLAGS" not in os.environ:
@@ -74,6 +79,9 @@ def _is_known(flags):
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
 
+torn_down = itertools.count()
+
+
 @pytest.hookimpl(trylast=True)  # when what a test has put in place of `Path.read_bytes` is gone
 def pytest_runtest_teardown(item):
     """Compiled programs are let go before a process runs out of memory maps: at Linux's 65 530 XLA crashes.
@@ -81,7 +89,7 @@ def pytest_runtest_teardown(item):
     They are counted where there is a list of them; the dear ones are not compiled anew, they lie in this run's folder.
     """
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+    if next(torn_down) % COUNTED_EVERY == 0 and maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
         jax.clear_caches()
 
 
