@@ -78,6 +78,21 @@ def matmul(x: Array, y: Array) -> jax.Array:
     return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
 
+def add_rows(sums: jax.Array, rows: jax.Array, *at: Array | int) -> jax.Array:
+    """`sums.at[*at].add(rows, mode="drop")`, as the scatter of which XLA on a CPU does not copy all the rows first.
+
+    Args:
+        sums: [..., m].
+        rows: [n, m].
+        at: for each axis of `sums` but the last one the place of each row, [n], or of all; not below 0.
+    """
+    axes = tuple(range(len(at)))
+    places = jnp.stack([jnp.broadcast_to(jnp.asarray(one, jnp.int32), rows.shape[:1]) for one in at], 1)
+    # each update has all the axes of the sums
+    numbers = jax.lax.ScatterDimensionNumbers(tuple(range(1, 2 + len(at))), (), axes)
+    return jax.lax.scatter_add(sums, places, jnp.expand_dims(rows, [1 + axis for axis in axes]), numbers, mode="drop")
+
+
 def is_traced(*arrays: object) -> bool:
     """Whether any of the values is not known yet: inside jit, vmap or grad."""
     return any(isinstance(array, Tracer) for array in arrays)

@@ -13,6 +13,7 @@ from jax.tree_util import Partial
 
 from clusterjax.distances import (
     FEW,
+    add_rows,
     as_points,
     cosine,
     gram_factors,
@@ -188,7 +189,7 @@ def sums_by_cluster(values: jax.Array, own: Members, num_clusters: int) -> jax.A
     """Sums [k, m] of the rows of `values` [n, m]; a row of no cluster is left out."""
 
     def by_rows(values: jax.Array, own: jax.Array) -> jax.Array:
-        return jax.ops.segment_sum(values, own, num_clusters)
+        return add_rows(jnp.zeros_like(values, shape=(num_clusters, values.shape[1])), values, own)
 
     def by_product(values: jax.Array, own: jax.Array) -> jax.Array:
         return matmul(jax.nn.one_hot(own, num_clusters, axis=0, dtype=values.dtype), values)

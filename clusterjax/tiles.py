@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import matmul
+from clusterjax.distances import add_rows, matmul
 
 # Distances held at a time, in a square tile: 1 MB in float32, which stays in a core's cache on the way from the product
 # to the root to the sums.
@@ -166,7 +166,8 @@ def _added(sums: jax.Array, distances: jax.Array, rows: Points, at: jax.Array | 
 
     def by_rows(sums: jax.Array, distances: jax.Array, rows: Points) -> jax.Array:
         given = distances if rows.mass is None else rows.mass[:, None] * distances
-        return sums.at[at, rows.own].add(given, mode="drop")
+        assert rows.own is not None  # else there are weights
+        return add_rows(sums, given, at, rows.own)
 
     if rows.w is not None:
         return by_product(sums, distances, rows)
