@@ -330,3 +330,15 @@ def test_mahalanobis_refuses_what_is_no_covariance(matrix):
         with pytest.raises(ValueError, match="the matrix of mahalanobis must be"):
             mahalanobis(**{which: np.asarray(matrix)})
     mahalanobis(covariance=np.diag([1e-12, 1e-15]))  # small is not singular
+
+
+@pytest.mark.parametrize("largest", [1.2e-38, 1e-20, 1.0, 1.4, 5.0, 1e20, 3.4e38])
+def test_the_nearest_power_of_two_is_one_and_finite(largest):
+    found = float(module.power_of_two(jnp.array([[0.5 * largest, -largest]], jnp.float32), jnp.zeros((1, 1)))[0, 0])
+    assert np.frexp(found)[0] == 0.5
+    assert 2 / 3 <= np.float32(largest) / found <= 2
+
+
+@pytest.mark.parametrize("largest", [0.0, np.inf, np.nan])
+def test_of_no_magnitude_the_unit_is_one(largest):
+    assert module.power_of_two(jnp.full((2, 1), largest))[0, 0] == 1

@@ -76,9 +76,8 @@ def suggest_k(sweep: SweepResult) -> Suggestion:
     if sweep.gap is not None:
         gaps = np.asarray(sweep.gap.gap)
         known = int((~np.isnan(gaps)).sum())
-        if (
-            known and not np.isnan(gaps[:known]).any()
-        ):  # all, or up to as many clusters as points: there it is undefined
+        # with as many clusters as points and more it is not defined: the last ones may be unknown, none before them
+        if known and not np.isnan(gaps[:known]).any():
             errors = np.asarray(sweep.gap.standard_error)[:known]
             votes["gap"] = int(np.asarray(sweep.gap.ks)[max_se(gaps[:known], errors) - 1])
     if not votes:
