@@ -13,6 +13,7 @@ from sklearn.cluster import KMeans
 
 from clusterjax.clustering import kmeans, lloyd
 from clusterjax.clustering.kmeans import fit
+from clusterjax.clustering.seeding import draw
 
 KEY = jax.random.key(3)
 
@@ -321,3 +322,18 @@ def test_a_second_call_compiles_nothing_whatever_k():
     kmeans(KEY, blobs(1, n=30), 4, max_clusters=5, max_iterations=7, tolerance=0.1)
     jax.monitoring.unregister_event_duration_listener(listen)
     assert compiled == []
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 45, 1000])
+def test_seeds_are_drawn_by_mass(n):
+    rng = np.random.default_rng(n)
+    uniform = np.concatenate([rng.uniform(size=500), [0, 1 - 2.0**-24]]).astype(np.float32)
+    for mass in (rng.uniform(size=n), rng.lognormal(sigma=9, size=n) * (rng.uniform(size=n) < 0.3), np.eye(n)[-1]):
+        mass = mass.astype(np.float32) if mass.any() else np.ones(n, np.float32)
+        drawn = np.asarray(draw(jnp.asarray(uniform), jnp.asarray(mass), jnp.ones(n)))
+        assert (mass[drawn] > 0).all()
+        upto = np.cumsum(mass.astype(np.float64)) / mass.sum(dtype=np.float64)
+        assert (upto[drawn] >= uniform - 1e-6).all()
+        assert (np.append(0, upto)[drawn] <= uniform + 1e-6).all()
+    nothing = draw(jnp.asarray(uniform), jnp.zeros(n), jnp.eye(n)[n // 2])
+    assert_array_equal(nothing, n // 2)

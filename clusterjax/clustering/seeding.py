@@ -6,6 +6,8 @@ numbers are of 32 bits throughout: their own default would make other draws with
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,14 +55,29 @@ def plus_plus(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k
 
 
 def draw(uniform: jax.Array, mass: jax.Array, otherwise: jax.Array) -> jax.Array:
-    """Points in proportion to their mass, one for each number in [0, 1); to another mass where that is 0 everywhere."""
+    """Points in proportion to their mass, one for each number in [0, 1); to another mass where that is 0 everywhere.
+
+    A row of points is found by the rows' sums and the point in it by its own: sums along all points would take longer
+    than their distances.
+    """
     mass = jnp.where((mass > 0).any(), mass, otherwise)
-    upto = jnp.cumsum(mass)
-    sought = uniform.astype(mass.dtype) * upto.max()
-    # rounding may leave the sums not quite in order: a point without mass must not be found
-    after = (upto[None, :] > sought[:, None]) & (mass > 0)[None, :]
-    number = jnp.arange(len(mass), dtype=jnp.int32)[None, :]
-    return jnp.where(after, number, len(mass) - 1).min(1)
+    n, length = len(mass), math.isqrt(len(mass)) + 1
+    rows = jnp.pad(mass, (0, -n % length)).reshape(-1, length)
+    sums = rows.sum(1)
+    row, left = _go_along(sums[None, :], uniform.astype(mass.dtype) * sums.sum())
+    place, _ = _go_along(rows[row], left)
+    return row * length + place
+
+
+def _go_along(mass: jax.Array, sought: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The first place where the sums of mass [.., n] exceed what is sought, and what is still sought there."""
+    upto = jnp.cumsum(mass, 1)
+    # rounding may leave the sums short of what is sought, or not quite in order: a place without mass is never found
+    sought = jnp.minimum(sought, upto.max(1) * (1 - jnp.finfo(mass.dtype).eps))
+    after = (upto > sought[:, None]) & (mass > 0)
+    number = jnp.arange(mass.shape[1], dtype=jnp.int32)[None, :]
+    place = jnp.where(after, number, mass.shape[1] - 1).min(1)
+    return place, sought - jnp.where(number < place[:, None], mass, 0).sum(1)
 
 
 def distinct(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k: int) -> jax.Array:
