@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, as_sample_weights, check_option
 from clusterjax.clustering.kmeans import KMeansResult, NotNegative, OfKMeans, kmeans, largest_first
-from clusterjax.clustering.lloyd import Cloud, assign_and_add, average, in_blocks, squared_to_own
+from clusterjax.clustering.lloyd import Cloud, assign_and_add, average, fill_empty, in_blocks, squared_to_own
 from clusterjax.distances import as_points, power_of_two, unit_rows
 from clusterjax.progress import bar
 
@@ -134,7 +134,8 @@ def kmeans_blocks(
             said = f": {changed / n:.1%} of the labels changed in the last one"
             num_reseeded += _reseed(source, sums, labels, squared)
             old = centroids
-            centroids = average(jnp.asarray(sums, sample.dtype), old, live, frame.origin if spherical else None)
+            filled = fill_empty(jnp.asarray(sums, sample.dtype))
+            centroids = average(filled, old, live, frame.origin if spherical else None)
             count = present.sum()
             variance = (moments[1] / count - (moments[0] / count) ** 2).mean()
             converged = changed == 0 or float(jnp.square(centroids - old).sum()) <= tolerance * variance

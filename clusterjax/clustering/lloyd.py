@@ -94,7 +94,6 @@ def lloyd(
 
     class State(NamedTuple):
         centroids: jax.Array
-        labels: jax.Array
         iteration: jax.Array
         done: jax.Array
         reseeded: jax.Array
@@ -108,16 +107,15 @@ def lloyd(
             lambda: (sums, jnp.zeros_like(state.reseeded)),
         )
         new = average(sums, state.centroids, live, cloud.origin if spherical else None)
-        shift = jnp.square(jnp.where(live[:, None], new - state.centroids, 0)).sum()
-        same = ((labels == state.labels) | ~blocks.present).all()
-        return State(new, labels, state.iteration + 1, same | (shift <= threshold), state.reseeded + reseeded)
+        # 0 where no label changes, as the sums then are the same bit by bit; a NaN ends it too
+        shift = jnp.square(new - state.centroids).sum()
+        return State(new, state.iteration + 1, ~(shift > threshold), state.reseeded + reseeded)
 
     zero = jnp.zeros((), jnp.int32)
-    none = jnp.full(blocks.mass.shape, -1, jnp.int32)
     state = jax.lax.while_loop(
         lambda state: ~state.done & (state.iteration < max_iterations),
         step,
-        State(start, none, zero, jnp.zeros((), bool), zero),
+        State(start, zero, jnp.zeros((), bool), zero),
     )
 
     def settle(block: Blocks) -> tuple[jax.Array, jax.Array]:
@@ -229,7 +227,8 @@ def squared_to_own(x: jax.Array, centroids: jax.Array, labels: jax.Array) -> jax
 def reseed(blocks: Blocks, centroids: jax.Array, labels: jax.Array, empty: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The sums when each empty cluster has been given one of the points farthest from their centroids; how many were.
 
-    A point on its centroid is not given away: then there are fewer different points than clusters.
+    A point on its centroid is not given away: there are fewer different points than clusters then. A cluster that is
+    empty in the end takes the sums of the largest.
     """
     squared = jax.lax.map(lambda of: squared_to_own(of[0], centroids, of[1]), (blocks.x, labels))
     squared = jnp.where(blocks.mass > 0, squared, 0).reshape(-1)
@@ -242,17 +241,22 @@ def reseed(blocks: Blocks, centroids: jax.Array, labels: jax.Array, empty: jax.A
     sums = jax.lax.scan(
         lambda sums, of: (sums + added(*of, len(centroids)), None), zero, (blocks, moved.reshape(labels.shape))
     )[0]
-    return sums, given.sum(dtype=jnp.int32)
+    return fill_empty(sums), given.sum(dtype=jnp.int32)
+
+
+def fill_empty(sums: jax.Array) -> jax.Array:
+    """Sums in which a cluster without points has those of the largest."""
+    mass = sums[:, -1:]
+    return jnp.where(mass > 0, sums, sums[mass[:, 0].argmax()][None, :])
 
 
 def average(sums: jax.Array, old: jax.Array, live: jax.Array, origin: jax.Array | None) -> jax.Array:
-    """New centroids from the sums; one that is still empty joins the largest. With an origin, of length 1 from there.
+    """New centroids from the sums; with an origin, of length 1 from there.
 
     A mean of length 0 has no direction: the old one stays.
     """
     mass = sums[:, -1:]
-    means = jnp.where(mass > 0, sums[:, :-1] / jnp.where(mass > 0, mass, 1), 0)
-    means = jnp.where(mass > 0, means, means[mass[:, 0].argmax()][None])
+    means = sums[:, :-1] / jnp.where(mass > 0, mass, 1)
     if origin is not None:
         unit = unit_rows(means + origin)
         means = jnp.where((unit != 0).any(1, keepdims=True), unit - origin, old)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from clusterjax.distances import FEW, gram_factors, gram_squared, squared_differences
+from clusterjax.distances import FEW, gram_factors, gram_squared, ratio, squared_differences
 
 
 def plus_plus(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k: int) -> jax.Array:
@@ -60,24 +60,29 @@ def draw(uniform: jax.Array, mass: jax.Array, otherwise: jax.Array) -> jax.Array
     A row of points is found by the rows' sums and the point in it by its own: sums along all points would take longer
     than their distances.
     """
-    mass = jnp.where((mass > 0).any(), mass, otherwise)
-    n, length = len(mass), math.isqrt(len(mass)) + 1
-    rows = jnp.pad(mass, (0, -n % length)).reshape(-1, length)
-    sums = rows.sum(1)
-    row, left = _go_along(sums[None, :], uniform.astype(mass.dtype) * sums.sum())
-    place, _ = _go_along(rows[row], left)
-    return row * length + place
+    length = math.isqrt(len(mass)) + 1
+
+    def in_rows(mass: jax.Array) -> tuple[jax.Array, jax.Array]:
+        rows = jnp.pad(mass, (0, -len(mass) % length)).reshape(-1, length)
+        return rows, rows.sum(1)
+
+    rows, sums = in_rows(mass)
+    some = (sums > 0).any()
+    rows, sums = jax.tree.map(lambda ours, other: jnp.where(some, ours, other), (rows, sums), in_rows(otherwise))
+    row, share = _go_along(sums[None, :], uniform.astype(mass.dtype))
+    return row * length + _go_along(rows[row], share)[0]
 
 
-def _go_along(mass: jax.Array, sought: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The first place where the sums of mass [.., n] exceed what is sought, and what is still sought there."""
+def _go_along(mass: jax.Array, share: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The place in each row of masses [.., n] at this share of their sum, and the share of its own mass left over."""
     upto = jnp.cumsum(mass, 1)
-    # rounding may leave the sums short of what is sought, or not quite in order: a place without mass is never found
-    sought = jnp.minimum(sought, upto.max(1) * (1 - jnp.finfo(mass.dtype).eps))
-    after = (upto > sought[:, None]) & (mass > 0)
+    # rounding may leave a share of 1, or sums not quite in order: still a place is found, and one with mass
+    sought = jnp.minimum(share, 1 - jnp.finfo(mass.dtype).eps) * upto.max(1)
     number = jnp.arange(mass.shape[1], dtype=jnp.int32)[None, :]
+    after = (upto > sought[:, None]) & (mass > 0)
     place = jnp.where(after, number, mass.shape[1] - 1).min(1)
-    return place, sought - jnp.where(number < place[:, None], mass, 0).sum(1)
+    before = jnp.where(number < place[:, None], mass, 0).sum(1)
+    return place, ratio(sought - before, jnp.where(number == place[:, None], mass, 0).sum(1))
 
 
 def distinct(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k: int) -> jax.Array:
