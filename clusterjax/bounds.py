@@ -25,7 +25,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import matmul, ratio, safe_sqrt
+from clusterjax.distances import add_rows, matmul, ratio, safe_sqrt
 from clusterjax.some_pairs import members
 from clusterjax.typing import Array
 
@@ -70,25 +70,26 @@ def moments(rows: jax.Array, mass: jax.Array, own: jax.Array, starts: jax.Array,
         starts: [k].
         sizes: [k].
     """
-    weights = jax.ops.segment_sum(mass, own, len(sizes), indices_are_sorted=True)
 
-    def mean(values: jax.Array) -> jax.Array:
-        heavy = values * mass.reshape(-1, *[1] * (values.ndim - 1))
-        sums = jax.ops.segment_sum(heavy, own, len(sizes), indices_are_sorted=True)
-        return ratio(sums, weights.reshape(-1, *[1] * (values.ndim - 1)))
+    def sums(values: jax.Array) -> jax.Array:
+        return add_rows(jnp.zeros((len(sizes), values.shape[1]), values.dtype), values * mass[:, None], own)
 
-    anchors = rows[:1] + mean(rows - rows[:1])
+    def of_own(values: jax.Array) -> jax.Array:
+        return values.at[own].get(mode="clip")
+
+    weights = sums(jnp.ones_like(rows[:, :1]))
+    anchors = rows[:1] + ratio(sums(rows - rows[:1]), weights)
     # the mean of what is left has the digits that the first one lacks
-    anchors = anchors + mean(rows - anchors.at[own].get(mode="clip"))
-    rest = rows - anchors.at[own].get(mode="clip")
-    squares = (rest * rest).sum(1)
-    radii = mean(squares)
+    anchors = anchors + ratio(sums(rows - of_own(anchors)), weights)
+    rest = rows - of_own(anchors)
+    squares = (rest * rest).sum(1, keepdims=True)
+    radii = ratio(sums(squares), weights)
     # over v, lest fourth powers of what is small are lost
-    squares = ratio(squares, radii.at[own].get(mode="clip"))
-    skews = mean(rest * squares[:, None])
-    skewed = safe_sqrt((skews * skews).sum(1)) * safe_sqrt(2 * radii)  # |t| g / v for g^2 = 2 v
-    levels = radii * mean(jnp.square(squares - 1)) + 2 * skewed
-    return Clusters(starts, sizes, weights, anchors, rows[:1], radii, skewed, levels)
+    squares = ratio(squares, of_own(radii))
+    skews = ratio(sums(rest * squares), weights)
+    skewed = safe_sqrt((skews * skews).sum(1, keepdims=True)) * safe_sqrt(2 * radii)  # |t| g / v for g^2 = 2 v
+    levels = radii * ratio(sums(jnp.square(squares - 1)), weights) + 2 * skewed
+    return Clusters(starts, sizes, weights[:, 0], anchors, rows[:1], radii[:, 0], skewed[:, 0], levels[:, 0])
 
 
 @partial(jax.jit, static_argnames="side")
@@ -162,13 +163,14 @@ def _may_be_nearest(x: jax.Array, own: jax.Array, clusters: Clusters) -> jax.Arr
     noise = (x.shape[1] + 3) * eps
     noise_of_centroids, noise_of_points = noise * (of_centroids + radii), noise * of_points
     off = 4 * eps * jnp.sqrt(clusters.sizes.astype(x.dtype))[:, None]
-    left = [-2 * centroids, jnp.ones_like(radii), of_centroids + radii + noise_of_centroids]
-    right = [x, of_points + noise_of_points, one]
-    most = matmul((1 + off) * jnp.concatenate(left, 1), jnp.concatenate(right, 1).T)
-    other = (jnp.arange(len(centroids))[:, None] != own[None, :]) & (clusters.sizes > 0)[:, None]
-    threshold = jnp.where(other, most, jnp.inf).min(0)
+    level = jnp.where(clusters.sizes[:, None] > 0, of_centroids + radii + noise_of_centroids, jnp.inf)
+    left = (1 + off) * jnp.concatenate([-2 * centroids, jnp.ones_like(radii), level], 1)
+    right = jnp.concatenate([x, of_points + noise_of_points, one], 1)
+    # the own cluster and empty ones are no other: infinitely far, each pass over all scores is a plain one
+    most = matmul(left, right.T).at[own, jnp.arange(len(own))].set(jnp.inf, mode="drop")
+    threshold = most.min(0)
     # the second bound squared is at least m - s / m, and s / m = a + b / m: m <= T + a + b / m is asked for, from which
     # for b > 0 follows m <= p + b / p with p = T + a, and for b < 0 what p at most allows
     a, b = 1.01 * clusters.slopes[:, None], 1.01 * (clusters.levels - clusters.slopes)[:, None]  # b over v
     above = jnp.minimum(a + b * ratio(radii, a + jnp.where(b > 0, threshold.min(), threshold.max())), radii)
-    return other & ((1 - 2 * off) * most <= threshold + 2 * noise_of_points.T + above + 2 * noise_of_centroids)
+    return (1 - 2 * off) * most - (above + 2 * noise_of_centroids) <= threshold + 2 * noise_of_points.T

@@ -153,9 +153,9 @@ def _planned(x: Sorted, pairs: Pairs) -> tuple[np.ndarray, Pairs, Tiles, int, in
     """An order of the pairs by cluster, the pairs in it, tiles of them, and how many members and tiles go together."""
     order = by_cluster(pairs.clusters, len(x.sizes))
     pairs = Pairs(*(part[order] for part in pairs))
-    # by the number of points and clusters alone, so that one compiles once
+    # by the number of points and clusters, so that other labels compile nothing, unless all clusters are smaller
     typical = len(x.rows) / len(x.sizes)
-    enough = typical + 2 * np.sqrt(typical)
+    enough = min(typical + 2 * np.sqrt(typical), x.sizes.max())
     count = min(-(-int(enough / np.ceil(enough / MEMBERS)) // 8) * 8, len(x.rows))
     least, most = DISTANCES
     size = int(min(max(len(x.rows) * typical / 8, least), most) / (WIDTH * count))
