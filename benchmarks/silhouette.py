@@ -49,6 +49,7 @@ def rivals(n: int, k: int) -> dict[str, Callable[[], object]]:
     compared = {
         "bare product": lambda: bare_product(on_device, on_device),
         "clusterjax": lambda: score(on_device),
+        "clusterjax, outside of jit": lambda: silhouette_score(on_device, labels, num_clusters=k),
         "clusterjax, one cluster far away": lambda: score(far),  # what its digits cost: measured from the centroids
         "clusterjax gradient": lambda: gradient(on_device),
         "scikit-learn": lambda: peer(x, labels),

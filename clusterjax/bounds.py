@@ -25,7 +25,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import add_rows, matmul, ratio, safe_sqrt
+from clusterjax.arithmetic import add_rows, matmul, ratio, safe_sqrt
 from clusterjax.some_pairs import members
 from clusterjax.typing import Array
 

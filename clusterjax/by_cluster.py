@@ -11,19 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from clusterjax.arithmetic import above_noise, matmul, power_of_two, ratio, safe_sqrt
 from clusterjax.by_feature import manhattan_sums
 from clusterjax.distances import (
     FEW,
-    above_noise,
     cosine,
     euclidean,
     manhattan,
-    matmul,
     pairwise_distances,
-    power_of_two,
     precomputed,
-    ratio,
-    safe_sqrt,
     squared_euclidean,
     unit_rows,
     whitened,

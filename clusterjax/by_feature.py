@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import above_noise, matmul
+from clusterjax.arithmetic import above_noise, matmul
 from clusterjax.partition import centroids
 from clusterjax.typing import Array, Sums, Weights
 

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from clusterjax.arithmetic import power_of_two, ratio
 from clusterjax.bounds import Clusters, largest_eigenvalues, may_be_nearest, moments
-from clusterjax.distances import as_points, euclidean, is_traced, power_of_two, ratio, whitened, whitened_euclidean
+from clusterjax.distances import as_points, euclidean, is_traced, whitened, whitened_euclidean
 from clusterjax.partition import Nearest
 from clusterjax.some_pairs import (
     Pairs,

@@ -11,18 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from clusterjax.arithmetic import add_rows, matmul, power_of_two, ratio
 from clusterjax.distances import (
     FEW,
-    add_rows,
     as_points,
     cosine,
     gram_factors,
     gram_squared,
-    matmul,
     on_blocks,
-    power_of_two,
     precomputed,
-    ratio,
     squared_differences,
     squared_euclidean,
 )

@@ -13,15 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from clusterjax.distances import (
-    FEW,
-    gram_factors,
-    gram_squared,
-    is_traced,
-    matmul,
-    safe_sqrt,
-    squared_differences,
-)
+from clusterjax.arithmetic import matmul, safe_sqrt
+from clusterjax.distances import FEW, gram_factors, gram_squared, is_traced, squared_differences
 from clusterjax.threads import cores, in_threads
 from clusterjax.typing import Array
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 from clusterjax import distances as module
 from clusterjax import silhouette_score
-from clusterjax.distances import mahalanobis, pairwise_distances, ratio, safe_sqrt
+from clusterjax.distances import mahalanobis, pairwise_distances
 from clusterjax.losses import prototypical_loss, silhouette_loss
 
 NAMES = ["euclidean", "squared_euclidean", "cosine", "manhattan", "chebyshev"]
@@ -143,26 +143,6 @@ def test_a_zero_vector_is_at_cosine_distance_one_from_all():
     gradient = np.asarray(jax.grad(lambda x: pairwise_distances(x, metric="cosine").sum())(x))
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient[1:3], 0)
-
-
-def test_safe_sqrt_and_its_derivatives():
-    derivative = jax.grad(safe_sqrt)
-    for x in jnp.array([0.0, -1.0]):
-        assert [float(f(x)) for f in (safe_sqrt, derivative, jax.grad(derivative))] == [0, 0, 0]
-    for x in jnp.array([0.25, 4.0]):
-        expected = [x**0.5, 0.5 * x**-0.5, -0.25 * x**-1.5]
-        np.testing.assert_allclose([f(x) for f in (safe_sqrt, derivative, jax.grad(derivative))], expected, rtol=1e-6)
-    assert np.isnan(safe_sqrt(jnp.array(np.nan)))
-
-
-def test_ratio_and_its_gradients():
-    numerator, denominator = jnp.array([6.0, 6.0, 0.0, 6.0]), jnp.array([3.0, 0.0, 0.0, -1.0])
-    np.testing.assert_array_equal(ratio(numerator, denominator), [2, 0, 0, 0])
-    to_numerator, to_denominator = jax.grad(lambda a, b: ratio(a, b).sum(), (0, 1))(numerator, denominator)
-    np.testing.assert_allclose(to_numerator, [1 / 3, 0, 0, 0], rtol=1e-6)
-    np.testing.assert_allclose(to_denominator, [-2 / 3, 0, 0, 0], rtol=1e-6)
-    assert np.isnan(ratio(jnp.array(np.nan), jnp.array(1.0)))
-    assert np.isnan(ratio(jnp.array(1.0), jnp.array(np.nan)))
 
 
 @pytest.mark.parametrize("metric", NAMES)
@@ -330,15 +310,3 @@ def test_mahalanobis_refuses_what_is_no_covariance(matrix):
         with pytest.raises(ValueError, match="the matrix of mahalanobis must be"):
             mahalanobis(**{which: np.asarray(matrix)})
     mahalanobis(covariance=np.diag([1e-12, 1e-15]))  # small is not singular
-
-
-@pytest.mark.parametrize("largest", [1.2e-38, 1e-20, 1.0, 1.4, 5.0, 1e20, 3.4e38])
-def test_the_nearest_power_of_two_is_one_and_finite(largest):
-    found = float(module.power_of_two(jnp.array([[0.5 * largest, -largest]], jnp.float32), jnp.zeros((1, 1)))[0, 0])
-    assert np.frexp(found)[0] == 0.5
-    assert 2 / 3 <= np.float32(largest) / found <= 2
-
-
-@pytest.mark.parametrize("largest", [0.0, np.inf, np.nan])
-def test_of_no_magnitude_the_unit_is_one(largest):
-    assert module.power_of_two(jnp.full((2, 1), largest))[0, 0] == 1

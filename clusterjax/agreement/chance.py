@@ -18,7 +18,7 @@ from jax.scipy.special import xlogy
 
 from clusterjax.agreement.contingency import Table
 from clusterjax.agreement.integers import as_float, difference, long, product
-from clusterjax.distances import ratio
+from clusterjax.arithmetic import ratio
 
 # Pairs of a class and a cluster at a time: what one holds fits a cache, and those of like size are done together.
 PAIRS = 4096

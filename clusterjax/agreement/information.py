@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from clusterjax.agreement.chance import expected_mutual_information, mutual_information
 from clusterjax.agreement.contingency import Table
 from clusterjax.agreement.measure import measure
-from clusterjax.distances import above_noise, ratio
+from clusterjax.arithmetic import above_noise, ratio
 from clusterjax.typing import Compared, NonNegative, Scalar
 
 Mean: TypeAlias = Literal["arithmetic", "geometric", "min", "max"]

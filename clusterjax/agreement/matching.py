@@ -10,7 +10,7 @@ import numpy as np
 
 from clusterjax.agreement.contingency import Table
 from clusterjax.agreement.measure import measure
-from clusterjax.distances import ratio
+from clusterjax.arithmetic import ratio
 from clusterjax.typing import Compared, NonNegative, Scalar
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, as_sample_weights, check_option
+from clusterjax.arithmetic import power_of_two
 from clusterjax.clustering.kmeans import KMeansResult, NotNegative, OfKMeans, kmeans, largest_first
 from clusterjax.clustering.lloyd import Cloud, assign_and_add, average, fill_empty, in_blocks, squared_to_own
-from clusterjax.distances import as_points, power_of_two, unit_rows
+from clusterjax.distances import as_points, unit_rows
 from clusterjax.progress import bar
 
 # Of the points, read at a time.

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import FEW, NOISE, matmul, squared_differences, unit_rows
+from clusterjax.arithmetic import NOISE, matmul
+from clusterjax.distances import FEW, squared_differences, unit_rows
 from clusterjax.partition import sums_by_cluster
 
 # Scores held at a time, centroids by points.

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from clusterjax.distances import FEW, gram_factors, gram_squared, ratio, squared_differences
+from clusterjax.arithmetic import ratio
+from clusterjax.distances import FEW, gram_factors, gram_squared, squared_differences
 
 
 def plus_plus(key: jax.Array, x: jax.Array, mass: jax.Array, k: jax.Array, max_k: int) -> jax.Array:

@@ -12,8 +12,9 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_data, as_labels
+from clusterjax.arithmetic import power_of_two
 from clusterjax.by_cluster import distances_to
-from clusterjax.distances import as_points, on_blocks, power_of_two, precomputed, resolve
+from clusterjax.distances import as_points, on_blocks, precomputed, resolve
 from clusterjax.fewshot.episodes import Episodes, sample_episodes
 from clusterjax.partition import members, out_of_range
 from clusterjax.typing import Metric

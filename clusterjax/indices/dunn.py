@@ -7,8 +7,8 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
+from clusterjax.arithmetic import ratio
 from clusterjax.by_cluster import distance_between, distance_extremes
-from clusterjax.distances import ratio
 from clusterjax.indices.silhouette import comparable, is_comparable
 from clusterjax.partition import Partition, scaled
 from clusterjax.public import public

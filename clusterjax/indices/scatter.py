@@ -7,7 +7,7 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import above_noise, ratio, row_minimum, safe_sqrt
+from clusterjax.arithmetic import above_noise, ratio, row_minimum, safe_sqrt
 from clusterjax.indices.silhouette import comparable, is_comparable
 from clusterjax.partition import Partition, centroids, present_mean, scaled, squared_between
 from clusterjax.public import public

@@ -15,8 +15,9 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_data, as_mask, check_diagonal
+from clusterjax.arithmetic import ratio, row_minimum
 from clusterjax.by_cluster import distance_sums, distances_to
-from clusterjax.distances import as_points, is_traced, precomputed, ratio, resolve, row_minimum
+from clusterjax.distances import as_points, is_traced, precomputed, resolve
 from clusterjax.nearest import nearest_ahead
 from clusterjax.partition import Nearest, Partition, centroids, scaled
 from clusterjax.public import public

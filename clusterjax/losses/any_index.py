@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_rows
+from clusterjax.arithmetic import ratio
 from clusterjax.by_cluster import distances_within
-from clusterjax.distances import is_traced, ratio
+from clusterjax.distances import is_traced
 from clusterjax.indices import INDICES, Index
 from clusterjax.indices.own import ask
 from clusterjax.indices.silhouette import is_comparable

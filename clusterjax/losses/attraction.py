@@ -7,7 +7,7 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import matmul, ratio, row_minimum
+from clusterjax.arithmetic import matmul, ratio, row_minimum
 from clusterjax.losses.pairs import masked_logsumexp
 from clusterjax.losses.proxies import cosines, cross_entropy
 from clusterjax.partition import Partition, clean

@@ -7,8 +7,8 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
+from clusterjax.arithmetic import matmul, ratio
 from clusterjax.by_cluster import distances_to
-from clusterjax.distances import matmul, ratio
 from clusterjax.partition import Partition, centroids, without_offset
 from clusterjax.public import public
 from clusterjax.typing import Count, Flags, Measured, Scalar, Scores, Sums

@@ -10,7 +10,8 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import matmul, ratio, safe_sqrt, squared_euclidean, unit_rows
+from clusterjax.arithmetic import matmul, ratio, safe_sqrt
+from clusterjax.distances import squared_euclidean, unit_rows
 from clusterjax.partition import Partition, clean
 from clusterjax.public import public
 from clusterjax.typing import Angle, Clustered, NonNegative, Positive, Proxies, Scalar, SeveralProxies

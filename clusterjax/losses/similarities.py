@@ -10,7 +10,8 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import matmul, unit_rows
+from clusterjax.arithmetic import matmul
+from clusterjax.distances import unit_rows
 from clusterjax.losses.pairs import masked_logsumexp, mean_where
 from clusterjax.partition import Partition, clean, partners_and_rivals
 from clusterjax.public import public

@@ -7,8 +7,8 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
+from clusterjax.arithmetic import row_minimum
 from clusterjax.by_cluster import distances_within
-from clusterjax.distances import row_minimum
 from clusterjax.partition import Partition, partners_and_rivals
 from clusterjax.public import public
 from clusterjax.typing import Measured, Members, Mining, NonNegative, Scalar

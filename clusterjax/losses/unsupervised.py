@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_mask, as_rows
-from clusterjax.distances import as_points, ratio, squared_euclidean
+from clusterjax.arithmetic import ratio
+from clusterjax.distances import as_points, squared_euclidean
 from clusterjax.typing import Mask, Scalar
 
 

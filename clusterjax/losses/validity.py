@@ -7,7 +7,7 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.distances import ratio
+from clusterjax.arithmetic import ratio
 from clusterjax.indices.silhouette import (
     Comparison,
     average_values,

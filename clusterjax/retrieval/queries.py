@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from clusterjax.arguments import as_labels, as_rows, cluster_sizes
-from clusterjax.distances import is_traced, precomputed, ratio
+from clusterjax.arithmetic import ratio
+from clusterjax.distances import is_traced, precomputed
 from clusterjax.partition import Partition
 from clusterjax.retrieval.ranking import Ranking, over_queries
 from clusterjax.typing import Array, Labels, Mask, Points, Scalar

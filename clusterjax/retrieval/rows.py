@@ -8,15 +8,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from clusterjax.arithmetic import above_noise, matmul, power_of_two
 from clusterjax.distances import (
     FEW,
-    above_noise,
     cosine,
     euclidean,
     gram_factors,
-    matmul,
     on_blocks,
-    power_of_two,
     precomputed,
     squared_differences,
     squared_euclidean,

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
+from clusterjax.arithmetic import ratio
 from clusterjax.clustering.kmeans import fit
-from clusterjax.distances import as_points, is_traced, ratio
+from clusterjax.distances import as_points, is_traced
 from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated
 from clusterjax.threads import collect

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
+from clusterjax.arithmetic import matmul, power_of_two, ratio, safe_sqrt
 from clusterjax.by_cluster import distance_sums_side_by_side
 from clusterjax.clustering.kmeans import fit
-from clusterjax.distances import as_points, is_traced, matmul, power_of_two, ratio, resolve, safe_sqrt, unit_rows
+from clusterjax.distances import as_points, is_traced, resolve, unit_rows
 from clusterjax.partition import centred, members, partition
 from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, check_option
+from clusterjax.arithmetic import power_of_two, ratio
 from clusterjax.clustering.kmeans import fit
-from clusterjax.distances import as_points, is_traced, power_of_two, ratio, squared_euclidean, unit_rows
+from clusterjax.distances import as_points, is_traced, squared_euclidean, unit_rows
 from clusterjax.selection.candidates import as_ks, check_enough, for_each_k
 from clusterjax.selection.repetitions import repeated
 from clusterjax.threads import collect
