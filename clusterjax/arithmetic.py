@@ -53,6 +53,17 @@ def _(primals, tangents):
     return row_minimum(x), jnp.where(first, tangent, 0).sum(-1)
 
 
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """`log(1 + exp(x))`; its gradient is found from x again, so that a backward pass keeps nothing else."""
+    return jax.nn.softplus(x)
+
+
+@softplus.defjvp
+def _(primals, tangents):
+    return softplus(*primals), tangents[0] * jax.nn.sigmoid(*primals)
+
+
 def magnitude(x: jax.Array) -> jax.Array:
     """Absolute value, with zero gradient at 0, where JAX's own has 1."""
     return x * jnp.sign(x)

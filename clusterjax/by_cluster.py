@@ -126,8 +126,7 @@ def distances_within(p: Partition) -> jax.Array:
         p = _whitened(p)
     if p.metric.func not in (euclidean, squared_euclidean) or p.x.shape[1] <= FEW or p.own is None:
         return unit * pairwise_distances(p.x, metric=p.metric)
-    points, table = _anchored(p._replace(x=centred(p.x, p.w)))
-    squared = apart(_squared(points, points, *looked_up(table, points)))
+    squared = apart(_squared_within(p._replace(x=centred(p.x, p.w))))
     return unit * (squared if p.metric.func is squared_euclidean else safe_sqrt(squared))
 
 
@@ -181,13 +180,33 @@ def _euclidean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Arr
     p = p._replace(x=centred(p.x, p.w))
     if p.own is None:
         return _from_mean(p, reductions)
-    # under shard_map the operands of a branch must all vary over the same devices: labels as the points do
+    if num_blocks(len(p.x)) == 1:
+        squared = _squared_within(p)
+        return over_pairs(lambda *_: safe_sqrt(squared), _points(p), p.w.shape[1], reductions)
+    # a branch would keep for the backward pass what the other one needs, too
+    branches = [jax.checkpoint(partial(branch, reductions=reductions)) for branch in (_from_mean, _from_centroids)]
+    return jax.lax.cond(_is_compact(p), *branches, _alike(p))
+
+
+def _squared_within(p: Partition) -> jax.Array:
+    """Squared distances [n, n] of points that are centred and of one cluster each, all at once."""
+
+    def from_mean(p: Partition) -> jax.Array:
+        points = _with_squares(p)
+        return _squared_from_mean(points, points)
+
+    def from_centroids(p: Partition) -> jax.Array:
+        points, table = _anchored(p)
+        return _squared(points, points, *looked_up(table, points))
+
+    fixed = _alike(jax.lax.stop_gradient(p))
+    return with_gradient(jax.lax.cond(_is_compact(fixed), from_mean, from_centroids, fixed), p.x, p.x)
+
+
+def _alike(p: Partition) -> Partition:
+    """For a branch, whose operands must all vary over the same devices under shard_map: labels as the points do."""
     either = p.x[0, 0] > 0
-    p = jax.tree.map(lambda a: jnp.where(either, a, a), p)
-    branches = [partial(branch, reductions=reductions) for branch in (_from_mean, _from_centroids)]
-    if num_blocks(len(p.x)) > 1:  # a branch would keep for the backward pass what the other one needs, too
-        branches = [jax.checkpoint(branch) for branch in branches]
-    return jax.lax.cond(_is_compact(p), *branches, p)
+    return jax.tree.map(lambda a: jnp.where(either, a, a), p)
 
 
 def _is_compact(p: Partition) -> jax.Array:
@@ -203,14 +222,16 @@ def _is_compact(p: Partition) -> jax.Array:
 
 def _from_mean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
     """Of points that are centred, one product a tile."""
-    points = _points(p)._replace(more=((p.x * p.x).sum(1),))
+    return over_pairs(lambda *tile: safe_sqrt(_squared_from_mean(*tile)), _with_squares(p), p.w.shape[1], reductions)
 
-    def tile(i: Points, j: Points) -> jax.Array:
-        (of_i,), (of_j,) = i.more, j.more
-        squared = of_i[:, None] + of_j[None, :] - 2 * matmul(i.x, j.x.T)
-        return safe_sqrt(above_noise(squared, of_j[None, :]))
 
-    return over_pairs(tile, points, p.w.shape[1], reductions)
+def _with_squares(p: Partition) -> Points:
+    return _points(p)._replace(more=((p.x * p.x).sum(1),))
+
+
+def _squared_from_mean(i: Points, j: Points) -> jax.Array:
+    (of_i,), (of_j,) = i.more, j.more
+    return above_noise(of_i[:, None] + of_j[None, :] - 2 * matmul(i.x, j.x.T), of_j[None, :])
 
 
 def _from_centroids(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
@@ -233,7 +254,7 @@ def _anchored(p: Partition) -> tuple[Points, jax.Array]:
 def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Array:
     """Squared distances by what is left of each point without its centroid, and by what lies between the centroids.
 
-    `|x_i - x_j|^2 = |u_i - u_j|^2 + P[own_i, j] + P[own_j, i]`: every term is as small as the two clusters and the way
+    `|x_i - x_j|^2 = |u_i - u_j|^2 + P[j, own_i] + P[i, own_j]`: every term is as small as the two clusters and the way
     between them, so that no digits are lost to a third one far away. The gradient is that of the points themselves.
     """
     (rest_i, of_i), (rest_j, of_j) = i.more, j.more

@@ -216,7 +216,7 @@ class Anchored(NamedTuple):
     Attributes:
         rest: [n, d], u, what is left.
         squared: [n, k], squared distances to the centroids.
-        offsets: [k, n], P with `|x_i - x_j|^2 = |u_i - u_j|^2 + P[own_i, j] + P[own_j, i]`.
+        offsets: [n, k], P with `|x_i - x_j|^2 = |u_i - u_j|^2 + P[i, own_j] + P[j, own_i]`.
     """
 
     rest: jax.Array
@@ -240,9 +240,9 @@ def squared_between(c: jax.Array) -> jax.Array:
 def anchored(x: jax.Array, c: jax.Array, own: Members) -> Anchored:
     """`x` [n, d] around the centroids `c` [k, d]; of a point without a cluster nothing is to be read."""
     rest = x - c.at[own].get(mode="clip")
-    # towards[l, i] = u_i . (c_own(i) - c_l), exactly 0 for its own
-    towards = (rest * c.at[own].get(mode="clip")).sum(1)[None, :] - matmul(c, rest.T)
-    towards = jnp.where(jax.nn.one_hot(own, len(c), dtype=bool).T, 0, towards)
+    # 2 u_i . (c_own(i) - c_l), exactly 0 for its own
+    towards = (2 * rest * c.at[own].get(mode="clip")).sum(1, keepdims=True) + matmul(rest, -2 * c.T)
+    towards = jnp.where(jax.nn.one_hot(own, len(c), dtype=bool), 0, towards)
     between = squared_between(c).at[own].get(mode="clip")
-    squared = (rest * rest).sum(1, keepdims=True) + 2 * towards.T + between
-    return Anchored(rest, squared, 2 * towards + between.T / 2)
+    squared = (rest * rest).sum(1, keepdims=True) + towards + between
+    return Anchored(rest, squared, towards + between / 2)

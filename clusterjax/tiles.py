@@ -67,12 +67,12 @@ def over_pairs(
     """What the distances from each point to the members of each cluster come to, [n, k] for each reduction.
 
     Args:
-        tile: distances [block, block]; with a table `tile(i, j, table[own_i, j], table[own_j, i])`.
+        tile: distances [block, block]; with a table `tile(i, j, table[j, own_i], table[i, own_j])`.
         points: all of them.
         k: clusters.
         reductions: what becomes of the distances, each of which is formed once for all of them.
         width: numbers held for each pair meanwhile.
-        table: [k, n], for each cluster and point. No gradient goes through it.
+        table: [n, k], for each point and cluster. No gradient goes through it.
     """
     n = len(points.x)
     count = num_blocks(n, width)
@@ -94,7 +94,7 @@ def over_pairs(
     if blocks.own is not None:
         blocks = blocks._replace(own=jnp.where(absent, k, blocks.own))
     blocks = jax.tree.map(lambda a: a.reshape(count, size, *a.shape[1:]), blocks)
-    tables = None if table is None else table.T[filled].reshape(count, size, len(table)).swapaxes(1, 2)
+    tables = None if table is None else table[filled].reshape(count, size, -1).swapaxes(1, 2)
 
     along = jnp.arange(size)
 
@@ -142,7 +142,7 @@ def num_blocks(n: int, width: int = 1) -> int:
 
 def looked_up(table: jax.Array, points: Points) -> tuple[jax.Array, jax.Array]:
     """What a tile of all points with themselves takes from the table."""
-    across = table.at[points.own].get(mode="clip")
+    across = table.T.at[points.own].get(mode="clip")
     return across, across.T
 
 

@@ -7,7 +7,7 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.arithmetic import matmul, ratio, row_minimum
+from clusterjax.arithmetic import matmul, ratio, row_minimum, softplus
 from clusterjax.losses.pairs import masked_logsumexp
 from clusterjax.losses.proxies import cosines, cross_entropy
 from clusterjax.partition import Partition, clean
@@ -52,8 +52,8 @@ def proxy_anchor_loss(
     margin, alpha = jnp.asarray(margin, p.x.dtype), jnp.asarray(alpha, p.x.dtype)
     s, own = cosines(p, proxies), p.w > 0
     present = own.any(1, keepdims=True)
-    near = jax.nn.softplus(masked_logsumexp(-alpha * (s - margin), own, axis=0))
-    far = jax.nn.softplus(masked_logsumexp(alpha * (s + margin), present & ~own, axis=0))
+    near = softplus(masked_logsumexp(-alpha * (s - margin), own, axis=0))
+    far = softplus(masked_logsumexp(alpha * (s + margin), present & ~own, axis=0))
     return ratio(near.sum(), own.any(0).sum(dtype=s.dtype)) + far.mean()
 
 

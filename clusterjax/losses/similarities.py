@@ -10,7 +10,7 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
-from clusterjax.arithmetic import matmul
+from clusterjax.arithmetic import matmul, softplus
 from clusterjax.distances import unit_rows
 from clusterjax.losses.pairs import masked_logsumexp, mean_where
 from clusterjax.partition import Partition, clean, partners_and_rivals
@@ -48,7 +48,7 @@ def ntxent_loss(p: Partition, *, temperature: Positive = 0.07, **_: Unpack[Clust
     """
     partners, rivals = partners_and_rivals(p)
     similarity = similarities(p) / jnp.asarray(temperature, p.x.dtype)
-    losses = jax.nn.softplus(masked_logsumexp(similarity, rivals)[:, None] - similarity)
+    losses = softplus(masked_logsumexp(similarity, rivals)[:, None] - similarity)
     return mean_where(losses, partners)
 
 
@@ -128,8 +128,8 @@ def multi_similarity_loss(
     partners, rivals = partners_and_rivals(p)
     alpha, beta, base = (jnp.asarray(option, p.x.dtype) for option in (alpha, beta, base))
     above = similarities(p) - base
-    of_partners = jax.nn.softplus(masked_logsumexp(-alpha * above, partners)) / alpha
-    of_rivals = jax.nn.softplus(masked_logsumexp(beta * above, rivals)) / beta
+    of_partners = softplus(masked_logsumexp(-alpha * above, partners)) / alpha
+    of_rivals = softplus(masked_logsumexp(beta * above, rivals)) / beta
     return mean_where(of_partners + of_rivals, (p.w > 0).any(1))
 
 
@@ -171,7 +171,7 @@ def circle_loss(
     of_rivals = masked_logsumexp(gamma * jax.nn.relu(fixed + margin) * (s - margin), rivals)
     of_partners = masked_logsumexp(-gamma * jax.nn.relu(1 + margin - fixed) * (s - 1 + margin), partners)
     both = partners.any(1) & rivals.any(1)
-    return mean_where(jax.nn.softplus(jnp.where(both, of_rivals + of_partners, 0)), both)
+    return mean_where(softplus(jnp.where(both, of_rivals + of_partners, 0)), both)
 
 
 def similarities(p: Partition) -> jax.Array:
