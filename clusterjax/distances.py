@@ -73,10 +73,8 @@ def with_gradient(squared: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
 def _(primals, tangents):
     (squared, x, y), (_, dx, dy) = primals, tangents
     # the twos and signs on the points: on its way back one array of all pairs serves every term
-    along = (
-        (2 * x * dx).sum(1, keepdims=True) + (2 * y * dy).sum(1)[None, :] + matmul(-2 * x, dy.T) + matmul(dx, -2 * y.T)
-    )
-    return with_gradient(squared, x, y), along
+    of_squares = (2 * x * dx).sum(1, keepdims=True) + (2 * y * dy).sum(1)[None, :]
+    return with_gradient(squared, x, y), of_squares + matmul(-2 * x, dy.T) + matmul(dx, -2 * y.T)
 
 
 def squared_euclidean(x: Points, y: OtherPoints) -> Distances:
