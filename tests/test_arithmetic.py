@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from clusterjax.arithmetic import add_rows, magnitude, power_of_two, ratio, row_minimum, safe_sqrt
+from clusterjax.arithmetic import add_rows, magnitude, power_of_two, ratio, row_minimum, safe_sqrt, softplus
 
 
 def test_safe_sqrt_and_its_derivatives():
@@ -38,6 +38,16 @@ def test_the_nearest_power_of_two_is_one_and_finite(largest):
 @pytest.mark.parametrize("largest", [0.0, np.inf, np.nan])
 def test_of_no_magnitude_the_unit_is_one(largest):
     assert power_of_two(jnp.full((2, 1), largest))[0, 0] == 1
+
+
+def test_softplus_and_its_derivatives():
+    x = jnp.array([-np.inf, -80.0, -3.0, 0.0, 3.0, 80.0])
+    slope = 1 / (1 + np.exp(-np.asarray(x, float)))
+    np.testing.assert_allclose(softplus(x), np.logaddexp(np.asarray(x, float), 0), rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(jax.grad(softplus))(x), slope, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(jax.grad(jax.grad(softplus)))(x), slope * (1 - slope), rtol=1e-5)
+    assert np.isnan(softplus(jnp.array(np.nan)))
+    assert np.isnan(jax.grad(softplus)(jnp.array(np.nan)))
 
 
 def test_rows_are_added_where_they_belong_and_nowhere_else():

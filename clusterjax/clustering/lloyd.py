@@ -202,8 +202,7 @@ def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tup
     """Labels [count, block]; and for each cluster the sum of its points with their mass after it, [max_k, d + 1]."""
 
     def one(sums: jax.Array, block: Blocks) -> tuple[jax.Array, jax.Array]:
-        # lest each that asks for them compares the scores anew
-        labels = jax.lax.optimization_barrier(nearest(block.x, centroids, live, block.columns))
+        labels = nearest(block.x, centroids, live, block.columns)
         return sums + added(block, labels, len(centroids)), labels
 
     zero = jnp.zeros((len(centroids), blocks.x.shape[-1]), blocks.x.dtype)
