@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
 
-from clusterjax.clustering import kmeans, lloyd
+from clusterjax.clustering import assignment, cloud, kmeans
 from clusterjax.clustering.kmeans import fit
 from clusterjax.clustering.seeding import draw
 
@@ -86,8 +86,8 @@ def test_a_stop_before_the_end_gives_labels_of_the_last_centroids(iterations):
 def test_blocks_change_nothing(monkeypatch):
     x = blobs()
     whole = kmeans(KEY, x, 5, weights=np.ones(len(x)))
-    monkeypatch.setattr(lloyd, "TILE_ELEMENTS", 0)
-    monkeypatch.setattr(lloyd, "LEAST_BLOCK", 64)
+    monkeypatch.setattr(cloud, "TILE_ELEMENTS", 0)
+    monkeypatch.setattr(cloud, "LEAST_BLOCK", 64)
     in_blocks = jax.jit(lambda x: fit(KEY, x, 5, 5))(x)
     assert_array_equal(in_blocks.labels, whole.labels)
     assert_allclose(in_blocks.centroids, whole.centroids, rtol=1e-4, atol=1e-5)
@@ -102,7 +102,7 @@ def test_the_nearest_of_many_is_the_first_of_equal_ones_and_live(k, d):
     live = rng.random(k) < 0.7
     live[-1] = True
     given = jnp.asarray(np.c_[x, np.ones(len(x), np.float32)])
-    found = lloyd.nearest(given, jnp.asarray(centroids), jnp.asarray(live))
+    found = assignment.nearest(given, jnp.asarray(centroids), jnp.asarray(live))
     d2 = ((x[:, None] - centroids) ** 2).sum(-1) + np.where(live, 0, np.inf)
     assert_array_equal(found, d2.argmin(1))
 

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, as_sample_weights, check_option
 from clusterjax.arithmetic import power_of_two
+from clusterjax.clustering.cloud import Cloud, in_blocks, squared_to_own
 from clusterjax.clustering.kmeans import KMeansResult, NotNegative, OfKMeans, kmeans, largest_first
-from clusterjax.clustering.lloyd import Cloud, assign_and_add, average, fill_empty, in_blocks, squared_to_own
+from clusterjax.clustering.lloyd import assign_and_add, average, fill_empty
 from clusterjax.distances import as_points, unit_rows
 from clusterjax.progress import bar
 
@@ -253,7 +254,7 @@ def _assign(
     around = jnp.where(kept, _placed(x, frame, spherical), 0)
     blocks = in_blocks(Cloud(around, mass.astype(around.dtype), present, frame.origin), k, alike=False)
     labels, sums = assign_and_add(blocks, centroids, jnp.ones(k, bool))
-    squared = jax.lax.map(lambda of: squared_to_own(of[0], centroids, of[1]), (blocks.x, labels))
+    squared = squared_to_own(blocks, centroids, labels)
     moments = jnp.stack([around.sum(0), jnp.square(around).sum(0)])
     return Assigned(labels.reshape(-1)[:n], squared.reshape(-1)[:n], sums, moments, usable)
 

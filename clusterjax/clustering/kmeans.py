@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_count, as_mask, as_rows, as_sample_weights, check_option
 from clusterjax.arithmetic import power_of_two
-from clusterjax.clustering.lloyd import Cloud, Fitted, in_blocks, lloyd
+from clusterjax.clustering.cloud import Cloud, in_blocks
+from clusterjax.clustering.lloyd import Fitted, lloyd
 from clusterjax.clustering.seeding import distinct, plus_plus
 from clusterjax.distances import as_points, is_traced, unit_rows
 from clusterjax.partition import present_mean
