@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_count, as_mask, as_rows, as_sample_weights, check_option
 from clusterjax.arithmetic import power_of_two
-from clusterjax.clustering.cloud import Cloud, in_blocks, squared_to_own
+from clusterjax.clustering.cloud import Cloud, assign_and_add, in_blocks, squared_to_own
 from clusterjax.clustering.kmeans import KMeansResult, NotNegative, OfKMeans, kmeans, largest_first
-from clusterjax.clustering.lloyd import assign_and_add, average, fill_empty
+from clusterjax.clustering.lloyd import average, fill_empty
 from clusterjax.distances import as_points, unit_rows
 from clusterjax.progress import bar
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.arithmetic import NOISE
+from clusterjax.clustering.assignment import nearest
 from clusterjax.partition import sums_by_cluster
 
 # Scores held at a time, centroids by points.
@@ -65,6 +66,18 @@ def in_blocks(cloud: Cloud, max_k: int, *, alike: bool) -> Blocks:
 
     blocks = jax.tree.map(cut, parts)
     return blocks if count > 1 else blocks._replace(columns=jax.lax.optimization_barrier(blocks.x.swapaxes(1, 2)))
+
+
+def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Labels [count, block]; and for each cluster the sum of its points with their mass after it, [max_k, d + 1]."""
+
+    def one(sums: jax.Array, block: Blocks) -> tuple[jax.Array, jax.Array]:
+        labels = nearest(block.x, centroids, live, block.columns)
+        return sums + added(block, labels, len(centroids)), labels
+
+    zero = jnp.zeros((len(centroids), blocks.x.shape[-1]), blocks.x.dtype)
+    sums, labels = jax.lax.scan(one, zero, blocks)
+    return labels, sums
 
 
 def added(block: Blocks, labels: jax.Array, max_k: int) -> jax.Array:

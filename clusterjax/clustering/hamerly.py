@@ -5,8 +5,8 @@ any other. When centroids move, `upper` grows by the way of its own, `lower` shr
 while `upper < lower` no other can have come nearer. One that is far on its way would spoil `lower` for all; so the few
 that moved farthest are compared with every point at each step, and `lower` shrinks by the way of the rest.
 
-While centroids are still on their long first ways, bounds would cost and not save. One block keeps them from the
-beginning; the others begin when more than half of its points need not be compared, and end when it is fewer.
+While centroids are still on their long first ways, bounds would cost and not save. A few points keep them from the
+beginning; the others begin when more than half of these need not be compared, and end when it is fewer.
 
 Source: Hamerly, Making k-means even faster (2010); the groups of centroids are those of Ding et al., Yinyang k-means
 (2015), but two, and formed anew at each step.
@@ -20,16 +20,16 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.arithmetic import NOISE, matmul
-from clusterjax.clustering.assignment import TEAM, nearest, scoring, two_of_many
-from clusterjax.clustering.cloud import Blocks, added
+from clusterjax.clustering.assignment import TEAM, scoring, two_of_many
+from clusterjax.clustering.cloud import Blocks, added, assign_and_add
 from clusterjax.distances import FEW
 
-# Blocks from which on one of them is few of the points.
+# Blocks that are so many points that what bounds save outweighs what looking them up costs.
 MANY_BLOCKS = 8
 # One centroid of so many is among those that moved farthest.
 FARTHEST = 16
-# Points that are compared again are compared so many at a time, as a share of a block.
-AT_A_TIME = 8
+# Points of which bounds are kept from the beginning.
+SCOUT = 1024
 
 
 class Known(NamedTuple):
@@ -52,7 +52,7 @@ class Bounds(NamedTuple):
     Attributes:
         known: of each point.
         centroids: [max_k, d], of which it is known.
-        everywhere: whether it is kept of all blocks, not only of the first.
+        everywhere: whether it is kept of all points, not only of the first few.
     """
 
     known: Known
@@ -77,7 +77,7 @@ def nothing_known(blocks: Blocks, centroids: jax.Array) -> Bounds:
 
 def assign_by_bounds(blocks: Blocks, bounds: Bounds, centroids: jax.Array, live: jax.Array) -> tuple[Bounds, jax.Array]:
     """Bounds and labels for these centroids, and the sums of `assign_and_add`."""
-    count, size = blocks.mass.shape
+    count, size, width = blocks.x.shape
     # each rounding of a bound is on the safe side
     up, down = 1 + 4 * jnp.finfo(centroids.dtype).eps, 1 - 4 * jnp.finfo(centroids.dtype).eps
     ways = jnp.sqrt(jnp.square(centroids - bounds.centroids).sum(1)) * up
@@ -90,42 +90,50 @@ def assign_by_bounds(blocks: Blocks, bounds: Bounds, centroids: jax.Array, live:
         noise = NOISE * jnp.finfo(scores.dtype).eps * (squared + largest)
         return jnp.sqrt(jnp.maximum(2 * scores + squared + side * noise, 0))
 
-    def compare(x: jax.Array, squared: jax.Array) -> Known:
-        labels, first, second = two_of_many(rows, x.T)
-        return Known(labels, distance(first, squared, 1), distance(second, squared, -1))
+    def to_the_few(of: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        x, squared, labels = of
+        scores = matmul(rows[farthest[:few]], x.T)
+        scores = jnp.where(farthest[:few, None] == labels[None, :], jnp.inf, scores).min(0)
+        return distance(scores, squared, -1)
 
-    def go_on(block: Blocks, known: Known) -> tuple[Known, jax.Array, jax.Array]:
+    def go_on(blocks: Blocks, known: Known) -> tuple[Known, jax.Array]:
         upper = (known.upper + ways.at[known.labels].get(mode="clip")) * up
-        near = matmul(rows[farthest[:few]], block.x.T)
-        near = jnp.where(farthest[:few, None] == known.labels[None, :], jnp.inf, near).min(0)
-        lower = jnp.minimum((known.lower - longest[few]) * down, distance(near, block.squared, -1))
-        asked = block.present & (upper >= lower)
+        lower = jax.lax.cond(
+            longest[0] > 2 * longest[few],
+            lambda: jnp.minimum(
+                (known.lower - longest[few]) * down,
+                jax.lax.map(to_the_few, (blocks.x, blocks.squared, known.labels)),
+            ),
+            lambda: (known.lower - longest[0]) * down,
+        )
+        asked = (blocks.present & (upper >= lower)).reshape(-1)
+        x, squared = blocks.x.reshape(-1, width), blocks.squared.reshape(-1)
+        places = jnp.nonzero(asked, size=asked.size, fill_value=asked.size)[0]
+        chunk = min(size // 2, asked.size)
 
-        def some() -> Known:
-            places = jnp.nonzero(asked, size=size, fill_value=size)[0]
-            chunk = -(-size // AT_A_TIME)
+        def ask(number: jax.Array, known: Known) -> Known:
+            at = jax.lax.dynamic_slice(places, (number * chunk,), (chunk,))
+            squares = squared.at[at].get(mode="clip")
+            labels, first, second = two_of_many(rows, x.at[at].get(mode="clip").T)
+            found = Known(labels, distance(first, squares, 1), distance(second, squares, -1))
+            return jax.tree.map(lambda old, new: old.at[at].set(new, mode="drop"), known, found)
 
-            def ask(number: jax.Array, known: Known) -> Known:
-                at = jax.lax.dynamic_slice(places, (number * chunk,), (chunk,))
-                found = compare(block.x.at[at].get(mode="clip"), block.squared.at[at].get(mode="clip"))
-                return jax.tree.map(lambda old, new: old.at[at].set(new, mode="drop"), known, found)
+        flat = Known(known.labels.reshape(-1), upper.reshape(-1), lower.reshape(-1))
+        found = jax.lax.fori_loop(0, -(-asked.sum() // chunk), ask, flat)
+        before = jnp.isfinite(known.upper).reshape(-1) & blocks.present.reshape(-1)
+        worth = 2 * (before & asked).sum() < before.sum()
+        return jax.tree.map(lambda a: a.reshape(known.labels.shape), found), worth
 
-            return jax.lax.fori_loop(0, -(-asked.sum() // chunk), ask, Known(known.labels, upper, lower))
+    def everywhere() -> tuple[Known, jax.Array, jax.Array]:
+        found, worth = go_on(blocks, bounds.known)
+        whole = jax.tree.map(lambda a: a.reshape(count * size, *a.shape[2:]), blocks)
+        return found, worth, added(whole, found.labels.reshape(-1), len(centroids))
 
-        known_before = block.present & jnp.isfinite(known.upper)
-        found = jax.lax.cond(2 * asked.sum() > size, lambda: compare(block.x, block.squared), some)
-        return found, known_before.sum(), (known_before & asked).sum()
+    def of_the_scout() -> tuple[Known, jax.Array, jax.Array]:
+        labels, sums = assign_and_add(blocks, centroids, live)
+        first, worth = go_on(*jax.tree.map(lambda a: a[:1, :SCOUT], (blocks, bounds.known)))
+        unknown = Known(labels, jnp.full_like(bounds.known.upper, jnp.inf), bounds.known.lower)
+        return jax.tree.map(lambda a, b: a.at[:1, :SCOUT].set(b), unknown, first), worth, sums
 
-    def begin_anew(block: Blocks, known: Known) -> tuple[Known, jax.Array, jax.Array]:
-        none = jnp.zeros((), block.present.sum().dtype)
-        return known._replace(labels=nearest(block.x, centroids, live), upper=known.upper + jnp.inf), none, none
-
-    def one(sums: jax.Array, of: tuple[Blocks, Known, jax.Array]):
-        block, known, number = of
-        outcome = jax.lax.cond(bounds.everywhere | (number == 0), go_on, begin_anew, block, known)
-        return sums + added(block, outcome[0].labels, len(centroids)), outcome
-
-    zero = jnp.zeros((len(centroids), blocks.x.shape[-1]), blocks.x.dtype)
-    numbers = jnp.arange(count, dtype=jnp.int32)
-    sums, (found, before, asked) = jax.lax.scan(one, zero, (blocks, bounds.known, numbers))
-    return Bounds(found, centroids, 2 * asked.sum() < before.sum()), sums
+    found, worth, sums = jax.lax.cond(bounds.everywhere, everywhere, of_the_scout)
+    return Bounds(found, centroids, worth), sums

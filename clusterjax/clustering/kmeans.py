@@ -231,8 +231,9 @@ def fit(
         start = jnp.where(live[:, None], jnp.asarray(start, cloud.x.dtype), 0)
         start = jnp.where(live[:, None], (unit_rows(start) if spherical else start / unit) - cloud.origin, 0)
         valid &= jnp.isfinite(start).all()
-    threshold = jnp.asarray(tolerance, cloud.x.dtype) * _mean_variance(cloud)
     blocks = in_blocks(cloud, max_k, alike=weights is None and not spherical)
+    entries = jnp.maximum(cloud.present.sum(dtype=cloud.x.dtype), 1) * max(cloud.x.shape[1], 1)
+    threshold = jnp.asarray(tolerance, cloud.x.dtype) * blocks.squared.sum() / entries  # the features' mean variance
 
     def one(number: jax.Array) -> Fitted:
         own = jax.random.fold_in(key, number)
@@ -292,13 +293,6 @@ def _prepare(x, where, weights, spherical) -> tuple[Cloud, jax.Array, jax.Array,
     origin = present_mean(x, present[:, None].astype(x.dtype))
     cloud = Cloud(jnp.where(present[:, None], x - origin, 0), mass, present, origin)
     return cloud, unit, zero, valid
-
-
-def _mean_variance(cloud: Cloud) -> jax.Array:
-    """Mean over features of the variance over points."""
-    count = jnp.maximum(cloud.present.sum(), 1).astype(cloud.x.dtype)
-    mean = cloud.x.sum(0, keepdims=True) / count
-    return (jnp.where(cloud.present[:, None], jnp.square(cloud.x - mean), 0).sum(0) / count).mean()
 
 
 def largest_first(sizes: jax.Array, centroids: jax.Array) -> jax.Array:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from clusterjax.clustering.assignment import nearest
-from clusterjax.clustering.cloud import Blocks, Cloud, added, squared_to_own
+from clusterjax.clustering.cloud import Blocks, Cloud, added, assign_and_add, squared_to_own
 from clusterjax.clustering.hamerly import Bounds, assign_by_bounds, nothing_known, pays
 from clusterjax.distances import unit_rows
 
@@ -96,18 +95,6 @@ def lloyd(
         state.done,
         state.reseeded,
     )
-
-
-def assign_and_add(blocks: Blocks, centroids: jax.Array, live: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Labels [count, block]; and for each cluster the sum of its points with their mass after it, [max_k, d + 1]."""
-
-    def one(sums: jax.Array, block: Blocks) -> tuple[jax.Array, jax.Array]:
-        labels = nearest(block.x, centroids, live, block.columns)
-        return sums + added(block, labels, len(centroids)), labels
-
-    zero = jnp.zeros((len(centroids), blocks.x.shape[-1]), blocks.x.dtype)
-    sums, labels = jax.lax.scan(one, zero, blocks)
-    return labels, sums
 
 
 def reseed(blocks: Blocks, centroids: jax.Array, labels: jax.Array, empty: jax.Array) -> tuple[jax.Array, jax.Array]:
