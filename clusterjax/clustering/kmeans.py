@@ -15,7 +15,6 @@ from clusterjax.clustering.cloud import Cloud, in_blocks
 from clusterjax.clustering.lloyd import Fitted, lloyd
 from clusterjax.clustering.seeding import distinct, plus_plus
 from clusterjax.distances import as_points, is_traced, unit_rows
-from clusterjax.partition import present_mean
 from clusterjax.typing import Array, Count, Mask, Within
 
 Init = Literal["k-means++", "random"]
@@ -275,23 +274,23 @@ _compiled = jax.jit(fit, static_argnames=("max_k", "init", "metric"))
 def _prepare(x, where, weights, spherical) -> tuple[Cloud, jax.Array, jax.Array, jax.Array]:
     """Points around their mean, the unit they are in, which have no direction, and whether all can be."""
     x = as_points(x)
-    present = jnp.ones(len(x), bool) if where is None else jnp.asarray(where)
     mass = jnp.ones(len(x), x.dtype) if weights is None else jnp.asarray(weights).astype(x.dtype)
+    present = jnp.ones(len(x), bool) if where is None else jnp.asarray(where)
     # as constants they would be folded while compiling, sums over all points and all, for minutes
     present, mass = jax.lax.optimization_barrier((present, mass))
     mass = jnp.where(present, mass, 0)
-    x = jnp.where(present[:, None], x, 0)
+    x = x if where is None else jnp.where(present[:, None], x, 0)
     valid = jnp.isfinite(x).all() & ((mass >= 0) & jnp.isfinite(mass)).all()
-    x, mass = jnp.where(valid, x, 0), jnp.where(valid, mass, 0)
     zero = jnp.zeros(len(x), bool)
     if spherical:
         zero = present & (x == 0).all(1)
         x, unit = unit_rows(x), jnp.ones((), x.dtype)
     else:
         unit = power_of_two(x)[0, 0]
-        x = x / unit
-    origin = present_mean(x, present[:, None].astype(x.dtype))
-    cloud = Cloud(jnp.where(present[:, None], x - origin, 0), mass, present, origin)
+    # a mean of the data as given: scaled, they would be written down once more. Where its sum overflows the origin is 0
+    mean = x.sum(0, keepdims=True) / jnp.maximum(present.sum(dtype=x.dtype), 1)
+    origin = jnp.where(jnp.isfinite(mean), mean, 0) / unit
+    cloud = Cloud(jnp.where(present[:, None], x / unit - origin, 0), mass, present, origin)
     return cloud, unit, zero, valid
 
 
