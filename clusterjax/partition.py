@@ -240,8 +240,9 @@ def squared_between(c: jax.Array) -> jax.Array:
 def anchored(x: jax.Array, c: jax.Array, own: Members) -> Anchored:
     """`x` [n, d] around the centroids `c` [k, d]; of a point without a cluster nothing is to be read."""
     rest = x - c.at[own].get(mode="clip")
-    # 2 u_i . (c_own(i) - c_l), exactly 0 for its own
-    towards = (2 * rest * c.at[own].get(mode="clip")).sum(1, keepdims=True) + matmul(rest, -2 * c.T)
+    # 2 u_i . (c_own(i) - c_l), exactly 0 for its own; the twos on the few, of the points one array serves both terms
+    twice = c + c
+    towards = (rest * twice.at[own].get(mode="clip")).sum(1, keepdims=True) - matmul(rest, twice.T)
     towards = jnp.where(jax.nn.one_hot(own, len(c), dtype=bool), 0, towards)
     between = squared_between(c).at[own].get(mode="clip")
     squared = (rest * rest).sum(1, keepdims=True) + towards + between

@@ -46,8 +46,9 @@ def prototypical_loss(p: Partition, *, num_support: Count | None = 1, **_: Unpac
     """
     distances, is_query, sizes = _to_prototypes(p, num_support)
     # the lowest float and not -inf: without any prototype the softmax is still finite, and has no gradient
-    log_p = jax.nn.log_softmax(jnp.where(sizes > 0, -distances, jnp.finfo(distances.dtype).min), axis=1)
-    return _mean_over(is_query, -jnp.where(p.w > 0, log_p, 0).sum(1))
+    logits = jnp.where(sizes > 0, -distances, jnp.finfo(distances.dtype).min)
+    logits = logits - jax.lax.stop_gradient(logits.max(1, keepdims=True))
+    return _mean_over(is_query, jnp.log(jnp.exp(logits).sum(1)) - jnp.where(p.w > 0, logits, 0).sum(1))
 
 
 @public(first="embeddings", metric="cosine", points_for="prototypes are means of points")
