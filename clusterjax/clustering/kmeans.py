@@ -68,6 +68,9 @@ def kmeans(
     equal centroids it gives scikit-learn's labels (numbered anew), inertia and number of iterations. A cluster that
     loses all its points is given the point farthest from its centroid, and counted. The same key gives the same bits.
 
+    Of many points and clusters in more than 8 features, on a CPU, only those points are compared with all centroids
+    again whose nearest can have changed, by Hamerly's bounds; so late iterations cost little, and give the same.
+
     Args:
         key: a PRNG key; not used where `init` is centroids.
         x: [n, d]. Integers and half precision are computed in float32. Centred first, so that an offset costs no more
@@ -105,7 +108,7 @@ def kmeans(
         ([1, 1, 0, 0, 0], [[9.0, 2.0], [0.0, 1.0]], 10.0)
 
     Source: Lloyd, Least squares quantization in PCM (1982); Arthur and Vassilvitskii, k-means++ (2007); Dhillon and
-    Modha, Concept decompositions for large sparse text data (2001).
+    Modha, Concept decompositions for large sparse text data (2001); Hamerly, Making k-means even faster (2010).
     """
     x = as_rows(x)
     where = as_mask(where, x.shape[:1])
