@@ -33,7 +33,7 @@ SCOUT = 1024
 
 
 class Known(NamedTuple):
-    """What is known of points, each [count, block], or [block] of one block.
+    """What is known of points, each [count, block], or [count * block] while some of them are compared again.
 
     Attributes:
         labels: the nearest centroid.
@@ -63,7 +63,7 @@ class Bounds(NamedTuple):
 def pays(blocks: Blocks, max_k: int) -> bool:
     """Whether bounds can save more than they cost: where there are many points, centroids and features, on a CPU.
 
-    An accelerator forms a block's scores faster than it finds out which are needed.
+    What they cost an accelerator has not been measured.
     """
     count, _, width = blocks.x.shape
     return count >= MANY_BLOCKS and max_k > TEAM and width - 1 > FEW and jax.default_backend() == "cpu"
