@@ -178,9 +178,15 @@ def soft_triple_loss(
     """
     scale, gamma, margin = (jnp.asarray(option, p.x.dtype) for option in (scale, gamma, margin))
     proxies = jnp.asarray(proxies, p.x.dtype)
-    s = cosines(p, proxies.reshape(-1, proxies.shape[-1])).reshape(-1, *proxies.shape[:2])
-    # computed again for the gradient, which would keep several arrays [n, k, m]
-    of_class = jax.checkpoint(lambda s: (jax.nn.softmax(s / gamma, axis=2) * s).sum(2))(s)
+    x, proxies = unit_rows(clean(p).x), jax.vmap(unit_rows)(proxies)
+
+    def of_classes(row: jax.Array) -> jax.Array:
+        s = matmul(proxies, row)
+        return (jax.nn.softmax(s / gamma, axis=1) * s).sum(1)
+
+    # A few points at a time and computed again for the gradient: else there are several arrays [n, k, m].
+    few = -(-len(x) // (2 * proxies.shape[1]))
+    of_class = jax.lax.map(jax.checkpoint(of_classes), x, batch_size=few)
     return cross_entropy(scale * jnp.where(p.w > 0, of_class - margin, of_class), p)
 
 
