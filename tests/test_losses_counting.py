@@ -40,16 +40,56 @@ def test_pairs_are_those_whose_distance_moves_the_loss(name):
             changed[i, j] = changed[j, i] = distances[i, j] + 1e-5
             moves += abs(float(of(changed)) - float(of(distances))) > 1e-12
     spoilt = np.where(where[:, None], x, np.nan)
-    count = losses.pairs_with_gradient(LOSSES[name], spoilt, labels, where=where)
-    assert 0 < count == moves
-    assert losses.pairs_with_gradient(LOSSES[name], distances, labels, where=where, metric="precomputed") == count
-    counted = jax.jit(partial(losses.pairs_with_gradient, LOSSES[name], num_clusters=3, where=where))
-    assert counted(spoilt, labels) == count
+    count = partial(losses.pairs_with_gradient, labels=labels, num_clusters=3, where=where)
+    assert 0 < count(partial(LOSSES[name], metric="euclidean"), spoilt) == moves
+    assert count(LOSSES[name], spoilt, metric="euclidean") == moves
+    assert count(LOSSES[name], distances, metric="precomputed") == moves
+    assert jax.jit(partial(count, LOSSES[name], metric="euclidean"))(spoilt) == moves
 
 
-def test_a_loss_without_distances_is_refused():
+OF_INNER_PRODUCTS = {
+    "ntxent": partial(losses.ntxent_loss, temperature=1.0),
+    "multi-similarity": losses.multi_similarity_loss,
+    "prototypical": losses.prototypical_loss,
+    "simplified silhouette": losses.validity_loss("simplified_silhouette"),
+    "Calinski-Harabasz": losses.validity_loss("calinski_harabasz"),
+    "Xie-Beni": losses.validity_loss("xie_beni"),
+}
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", OF_INNER_PRODUCTS)
+def test_pairs_are_those_whose_inner_product_moves_the_loss(name):
+    """As many features as points: any inner products near these are those of some points, by Cholesky."""
+    x, labels = np.random.default_rng(0).normal(size=(12, 12)), np.arange(12) % 4
+    loss = partial(OF_INNER_PRODUCTS[name], labels=labels, num_clusters=4)
+    slopes = np.zeros((12, 12))
+    for i in range(12):
+        for j in range(i):
+            moved = np.zeros((12, 12))
+            moved[i, j] = moved[j, i] = 1e-4
+            above, below = (loss(np.linalg.cholesky(x @ x.T + move)) for move in (moved, -moved))
+            slopes[i, j] = abs(above - below)
+    moves = int((slopes > 1e-6 * slopes.max()).sum())
+    assert losses.pairs_with_gradient(OF_INNER_PRODUCTS[name], x, labels) == moves
+
+
+def test_a_loss_of_class_vectors_compares_no_pairs():
+    x, labels = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 4
+    vectors = np.concatenate([np.eye(4, 3), np.zeros((4, 1))], axis=1)
+    for loss in (losses.softmax_loss, losses.arcface_loss, losses.gaussian_corel_loss):
+        assert losses.pairs_with_gradient(partial(loss, proxies=vectors), x, labels) == 0
+
+
+def test_pairs_that_are_not_numbers_count():
+    x, labels = np.array([[0.0], [1.0], [np.nan], [2.0]]), np.array([0, 0, 1, 1])
+    assert losses.pairs_with_gradient(losses.contrastive_loss, x, labels) == 6
+    assert losses.pairs_with_gradient(losses.contrastive_loss, x[:0], labels[:0], num_clusters=2) == 0
+
+
+def test_a_loss_without_distances_is_refused_a_metric():
     with pytest.raises(TypeError, match=r"ntxent_loss\(\) got an unexpected keyword argument 'metric'"):
-        losses.pairs_with_gradient(losses.ntxent_loss, np.eye(4), np.array([0, 0, 1, 1]))
+        losses.pairs_with_gradient(losses.ntxent_loss, np.eye(4), np.array([0, 0, 1, 1]), metric="manhattan")
 
 
 def test_proxies_learn_with_the_embedding():

@@ -1,4 +1,4 @@
-"""Deep embedded clustering against loops; silhouettes on pseudo-labels; a learned relation."""
+"""Deep embedded clustering against loops; silhouettes and classifiers on pseudo-labels; a learned relation."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from numpy.testing import assert_allclose, assert_array_equal
 
-from clusterjax import kmeans, losses
+from clusterjax import adjusted_rand_score, kmeans, losses, silhouette_score
 from clusterjax.losses.modules import Relation
 
 
@@ -72,6 +72,32 @@ def test_a_silhouette_on_pseudo_labels_pulls_clusters_apart():
     for _ in range(40):
         w -= 0.3 * step(w)[1]
     assert step(w)[0] < 0.6 * first
+
+
+def test_a_classifier_of_its_own_clusters_makes_them_plainer():
+    """DeepCluster: cluster, begin a classifier anew, learn, and again."""
+    rng = np.random.default_rng(0)
+    known = np.arange(80) % 4
+    x = jnp.asarray(rng.normal(size=(80, 6)) + 4 * np.eye(6)[known], jnp.float32)
+
+    def objective(learned, labels):
+        return losses.softmax_loss(x @ learned["w"], labels, proxies=learned["vectors"])
+
+    cluster = jax.jit(lambda w: kmeans(jax.random.key(0), x @ w, 4, num_restarts=3).labels)
+    step = jax.jit(jax.grad(objective))
+    w, last = jnp.eye(6), []
+    for _ in range(3):
+        labels = cluster(w)
+        learned = {"w": w, "vectors": jnp.zeros((4, 6))}
+        for _ in range(20):
+            slope = step(learned, labels)
+            learned = jax.tree.map(lambda a, b: a - 0.3 * b, learned, slope)
+        last.append(objective(learned, labels))
+        w = learned["w"]
+    labels = cluster(w)
+    assert last[0] > last[1] > last[2]
+    assert adjusted_rand_score(known, labels) > 0.95
+    assert silhouette_score(x @ w, labels) > silhouette_score(x, labels) + 0.05
 
 
 @pytest.mark.parametrize("loss", [losses.relation_loss, losses.silhouette_loss])
