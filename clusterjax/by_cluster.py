@@ -5,7 +5,9 @@ What is special to a metric is here; any other is visited as it is, every pair o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,11 +29,15 @@ from clusterjax.distances import (
     with_gradient,
 )
 from clusterjax.partition import Partition, anchored, centred, centroids, clean, scaled, squared_to_centroids
-from clusterjax.tiles import LARGEST, SMALLEST, SUM, Points, Reduction, apart, looked_up, num_blocks, over_pairs
+from clusterjax.tiles import LARGEST, SMALLEST, SUM, Points, apart, looked_up, num_blocks, over_asked, over_pairs
 from clusterjax.typing import Members, Sums, Weights
 
+# `over_pairs` or `over_asked` with what is wanted of them: of a tile, points and the number of clusters.
+Visit = Callable[..., Any]
 # From so many points on, for each cluster and so many clusters more, to sort every feature is faster than all pairs.
 MANY_POINTS, MORE_CLUSTERS = 96, 16
+# From so many blocks of points and clusters on, to pass over tiles costs less than it saves.
+MANY_BLOCKS = 8
 # So many mean square radii of the tightest cluster away from the mean of all a point may lie before that costs digits.
 FAR = 32
 
@@ -54,6 +60,27 @@ def distance_sums(p: Partition) -> Sums:
     return SUMS.get(p.metric.func, _any_sums)(clean(p))
 
 
+def are_passed_over(p: Partition) -> bool:
+    """Whether, of points of one cluster each, `distance_sums_to` is differentiated faster than `distance_sums`."""
+    func = p.metric.func
+    if func in (precomputed, squared_euclidean, cosine) or (func is manhattan and _are_many(p.w)):
+        return False
+    return min(p.w.shape[1], num_blocks(len(p.x), _width(p))) >= MANY_BLOCKS
+
+
+def distance_sums_to(p: Partition, asked: jax.Array) -> jax.Array:
+    """`distance_sums` of those clusters alone that a point asks for, from the pairs with their members.
+
+    Args:
+        p: as `are_passed_over` wants it.
+        asked: [n, m], clusters; k for none.
+
+    Returns:
+        [n, m]; 0 of none.
+    """
+    return _visited(clean(p), partial(over_asked, asked=asked))
+
+
 def distance_extremes(p: Partition) -> tuple[jax.Array, jax.Array]:
     """Smallest and largest distance from each point to the members of each cluster, itself apart.
 
@@ -68,7 +95,9 @@ def distance_extremes(p: Partition) -> tuple[jax.Array, jax.Array]:
         Two arrays [n, k]; of no members infinity and its negative. Memory is O(n * block).
     """
     p = jax.lax.stop_gradient(clean(p))
-    smallest, largest = EXTREMES.get(p.metric.func, _any)(p, (SMALLEST, LARGEST))
+    if p.metric.func is precomputed:
+        return _precomputed_extremes(p)
+    smallest, largest = _visited(p, partial(over_pairs, reductions=(SMALLEST, LARGEST)))
     return smallest, largest
 
 
@@ -97,9 +126,8 @@ def distance_sums_side_by_side(p: Partition, w: Weights) -> Sums:
     if p.metric.func is whitened_euclidean:
         p = _whitened(p)
     if p.metric.func is not euclidean or p.x.shape[1] <= FEW:
-        width = 1 if p.metric.func is euclidean else p.x.shape[1]
         points = _points(p)._replace(w=w)
-        return over_pairs(lambda i, j: p.metric(i.x, j.x), points, w.shape[1], (SUM,), width=width)[0]
+        return over_pairs(lambda i, j: p.metric(i.x, j.x), points, w.shape[1], (SUM,), width=_width(p))[0]
     points, table = _anchored(p._replace(x=centred(p.x, p.w)))
     points = points._replace(w=w)
     return over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, w.shape[1], (SUM,), table=table)[0]
@@ -174,18 +202,27 @@ def _are_many(w: Weights) -> bool:
     return n >= MANY_POINTS * (k + MORE_CLUSTERS)
 
 
-def _euclidean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    if p.x.shape[1] <= FEW:  # from the differences themselves: even to centre would round
-        return _any(p, reductions)
+def _visited(p: Partition, visit: Visit) -> Any:
+    """What a visit of the tiles makes of the distances."""
+    if p.metric.func is whitened_euclidean:
+        p = _whitened(p)
+    if p.metric.func is not euclidean or p.x.shape[1] <= FEW:
+        # from the differences themselves, of few features: even to centre would round
+        return visit(lambda i, j: p.metric(i.x, j.x), _points(p), p.w.shape[1], width=_width(p))
     p = p._replace(x=centred(p.x, p.w))
     if p.own is None:
-        return _from_mean(p, reductions)
+        return _from_mean(p, visit)
     if num_blocks(len(p.x)) == 1:
         squared = _squared_within(p)
-        return over_pairs(lambda *_: safe_sqrt(squared), _points(p), p.w.shape[1], reductions)
+        return visit(lambda *_: safe_sqrt(squared), _points(p), p.w.shape[1])
     # a branch would keep for the backward pass what the other one needs, too
-    branches = [jax.checkpoint(partial(branch, reductions=reductions)) for branch in (_from_mean, _from_centroids)]
+    branches = [jax.checkpoint(partial(branch, visit=visit)) for branch in (_from_mean, _from_centroids)]
     return jax.lax.cond(_is_compact(p), *branches, _alike(p))
+
+
+def _width(p: Partition) -> int:
+    """Numbers held for each pair: a function may hold an array [block, block, d] meanwhile."""
+    return 1 if p.metric.func in (euclidean, whitened_euclidean) else p.x.shape[1]
 
 
 def _squared_within(p: Partition) -> jax.Array:
@@ -220,9 +257,9 @@ def _is_compact(p: Partition) -> jax.Array:
     return squared.max() <= FAR * jnp.where(p.sizes > 0, radius, jnp.inf).min()
 
 
-def _from_mean(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
+def _from_mean(p: Partition, visit: Visit) -> Any:
     """Of points that are centred, one product a tile."""
-    return over_pairs(lambda *tile: safe_sqrt(_squared_from_mean(*tile)), _with_squares(p), p.w.shape[1], reductions)
+    return visit(lambda *tile: safe_sqrt(_squared_from_mean(*tile)), _with_squares(p), p.w.shape[1])
 
 
 def _with_squares(p: Partition) -> Points:
@@ -234,10 +271,10 @@ def _squared_from_mean(i: Points, j: Points) -> jax.Array:
     return above_noise(of_i[:, None] + of_j[None, :] - 2 * matmul(i.x, j.x.T), of_j[None, :])
 
 
-def _from_centroids(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
+def _from_centroids(p: Partition, visit: Visit) -> Any:
     """Of points that are centred, with the digits of near clusters however far others are."""
     points, table = _anchored(p)
-    return over_pairs(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], reductions, table=table)
+    return visit(lambda *tile: safe_sqrt(_squared(*tile)), points, p.w.shape[1], table=table)
 
 
 def _points(p: Partition) -> Points:
@@ -262,13 +299,7 @@ def _squared(i: Points, j: Points, across: jax.Array, back: jax.Array) -> jax.Ar
     return with_gradient(above_noise(squared, of_j[None, :] + jnp.abs(across) + jnp.abs(back)), i.x, j.x)
 
 
-def _any(p: Partition, reductions: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
-    # a function may hold an array [block, block, d] meanwhile
-    width = 1 if p.metric.func is euclidean else p.x.shape[1]
-    return over_pairs(lambda i, j: p.metric(i.x, j.x), _points(p), p.w.shape[1], reductions, width=width)
-
-
-def _precomputed_extremes(p: Partition, _: tuple[Reduction, ...]) -> tuple[jax.Array, ...]:
+def _precomputed_extremes(p: Partition) -> tuple[jax.Array, jax.Array]:
     own, k = p.own, p.w.shape[1]
     assert own is not None  # of soft weights nobody asks it
     smallest = jax.ops.segment_min(apart(p.x, SMALLEST.neutral).T, own, k)
@@ -276,11 +307,7 @@ def _precomputed_extremes(p: Partition, _: tuple[Reduction, ...]) -> tuple[jax.A
 
 
 def _any_sums(p: Partition) -> Sums:
-    return _any(p, (SUM,))[0]
-
-
-def _euclidean_sums(p: Partition) -> Sums:
-    return _euclidean(p, (SUM,))[0]
+    return _visited(p, partial(over_pairs, reductions=(SUM,)))[0]
 
 
 SUMS = {
@@ -288,11 +315,4 @@ SUMS = {
     squared_euclidean: _squared_euclidean,
     cosine: _cosine,
     manhattan: _manhattan_sums,
-    euclidean: _euclidean_sums,
-    whitened_euclidean: lambda p: _euclidean_sums(_whitened(p)),
-}
-EXTREMES = {
-    precomputed: _precomputed_extremes,
-    euclidean: _euclidean,
-    whitened_euclidean: lambda p, reductions: _euclidean(_whitened(p), reductions),
 }

@@ -1,5 +1,7 @@
 """Every unordered pair of points once, a tile at a time, and what the distances in it come to by cluster.
 
+Or, in `over_asked`, the pairs with a few clusters that a point asks for, and most of the others not at all.
+
 Distances are symmetric, so a tile of them between two blocks of points serves the points along both its sides, and half
 of all tiles need never be formed. Points lie sorted by cluster, so that what a cluster receives is a run of rows.
 Memory is O(n * block) however many points there are, in either mode of differentiation: what a tile held is computed
@@ -53,6 +55,22 @@ class Points(NamedTuple):
     own: jax.Array | None = None
     mass: jax.Array | None = None
     more: tuple[jax.Array, ...] = ()
+
+
+class Block(NamedTuple):
+    """Points that lie sorted by a cluster, theirs or one that they ask for; or several blocks of them.
+
+    Attributes:
+        rows: [n], which points they are.
+        clusters: [n], by which they are sorted; the number of clusters for those that only fill the block.
+        points: themselves.
+        table: [k, n], their entries in a table.
+    """
+
+    rows: jax.Array
+    clusters: jax.Array
+    points: Points
+    table: jax.Array | None
 
 
 def over_pairs(
@@ -132,6 +150,69 @@ def over_pairs(
     start = tuple(jnp.broadcast_to(jnp.full_like(one, r.neutral), (count, k, size)) for r in reductions)
     results = jax.lax.scan(lambda results, o: (ahead(results, o), None), start, jnp.arange(count // 2 + 1))[0]
     return tuple(result.swapaxes(1, 2).reshape(-1, k)[jnp.argsort(order)] for result in results)
+
+
+def over_asked(
+    tile: Callable[..., jax.Array],
+    points: Points,
+    k: int,
+    asked: jax.Array,
+    *,
+    width: int = 1,
+    table: jax.Array | None = None,
+) -> jax.Array:
+    """What the distances from each point to the members of the clusters that it asks for add up to, [n, m].
+
+    Who asks lies sorted by what is asked for, so that most tiles hold nothing of it and are passed over.
+
+    Args:
+        tile: as in `over_pairs`.
+        points: all of them, of one cluster each.
+        k: clusters.
+        asked: [n, m], clusters; k for none.
+        width: numbers held for each pair meanwhile.
+        table: [n, k], for each point and cluster. No gradient goes through it.
+    """
+    n, m = asked.shape
+    count = num_blocks(n, width)
+
+    def in_blocks(rows: jax.Array, clusters: jax.Array) -> Block:
+        missing = -len(rows) % count
+        rows = jnp.pad(rows, (0, missing), mode="edge").reshape(count, -1)
+        clusters = jnp.pad(clusters, (0, missing), constant_values=k).reshape(rows.shape)
+        entries = None if table is None else table[rows].swapaxes(1, 2)
+        return Block(rows, clusters, jax.tree.map(lambda a: a[rows], points), entries)
+
+    own, wanted = points.own, asked.ravel()
+    assert own is not None
+    order, asking = jnp.argsort(own, stable=True), jnp.argsort(wanted, stable=True)
+    # all in as many blocks: those of who asks are m times as long, for each that is passed over costs its length
+    members, askers = in_blocks(order, own[order]), in_blocks(asking // m, wanted[asking])
+
+    def of_tile(i: Block, j: Block) -> jax.Array:
+        given = ()
+        if i.table is not None and j.table is not None:
+            given = j.table.at[i.points.own].get(mode="clip"), i.table.at[j.points.own].get(mode="clip").T
+        clusters = jnp.where(j.clusters < k, j.clusters, -1)  # none is no cluster to ask for
+        counts = (i.clusters[:, None] == clusters[None, :]) & (i.rows[:, None] != j.rows[None, :])
+        found = jnp.where(counts, tile(i.points, j.points, *given), 0)
+        mass = j.points.mass
+        return found.sum(1) if mass is None else matmul(found, mass[:, None])[:, 0]
+
+    of_tile = jax.checkpoint(of_tile, prevent_cse=False)
+
+    def of_block(i: Block) -> jax.Array:
+        nothing = jnp.zeros_like(i.points.x[:, 0])
+
+        def add(sums: jax.Array, j: Block) -> tuple[jax.Array, None]:
+            first = jnp.maximum(i.clusters[0], j.clusters[0])
+            meet = (first <= jnp.minimum(i.clusters[-1], j.clusters[-1])) & (first < k)
+            return sums + jax.lax.cond(meet, of_tile, lambda *_: nothing, i, j), None
+
+        return jax.lax.scan(jax.checkpoint(add, prevent_cse=False), nothing, members)[0]
+
+    found = jax.lax.map(jax.checkpoint(of_block, prevent_cse=False), askers)
+    return found.ravel()[jnp.argsort(asking)].reshape(n, m)
 
 
 def num_blocks(n: int, width: int = 1) -> int:

@@ -338,11 +338,11 @@ def test_digits_of_data_far_apart_very_small_or_very_large(function, case):
 
 SHARDED = """
 import clusterjax, inspect, jax, jax.numpy as jnp, numpy as np
-from clusterjax import losses, tiles
+from clusterjax import by_cluster, losses, tiles
 from functools import partial
 from jax.sharding import Mesh, PartitionSpec as P
 from test_contract import FUNCTIONS, K, proxies_for, total
-tiles.TILE_ELEMENTS = 100
+tiles.TILE_ELEMENTS, by_cluster.MANY_BLOCKS = 100, 2
 x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 30, 12)), jnp.float32)
 labels = jnp.arange(30) % K
 mesh = Mesh(np.array(jax.devices()), ("batch",))

@@ -138,6 +138,81 @@ def test_gradients_by_membership_and_second_derivatives(monkeypatch, x64):
     np.testing.assert_allclose(second(ours)(x), second(expected)(x), rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("metric", "features"),
+    [("euclidean", 3), ("euclidean", 12), ("manhattan", 3), (far_from_itself, 3), ("mahalanobis", 12)],
+)
+def test_only_what_is_asked_for_is_the_same(metric, features, weighted, monkeypatch):
+    """Sums and their derivatives: a mask and weights of 0, clusters of many sizes, none asked for."""
+    metric = mahalanobis(covariance=np.diag(np.arange(1.0, 1 + features))) if metric == "mahalanobis" else metric
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 64)
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(77, features)))
+    labels, asked = rng.integers(0, 9, 77) ** 2 // 8, np.minimum(rng.integers(0, 13, (77, 3)), 9)
+    where, c = rng.random(77) < 0.8, rng.normal(size=(77, 3))
+    mass = jnp.asarray(rng.integers(0, 4, 77).astype(float)) if weighted else None
+
+    def total(x, mass, all_of_them):
+        p = partition(x, labels, where, mass, resolve(metric), 9)
+        if not all_of_them:
+            sums = by_cluster.distance_sums_to(p, jnp.asarray(asked))
+        else:
+            sums = jnp.take_along_axis(jnp.pad(by_cluster.distance_sums(p), ((0, 0), (0, 1))), asked, axis=1)
+        return (c * sums).sum(), sums
+
+    by = (0, 1) if weighted else 0
+    ours, expected = (jax.jit(jax.grad(partial(total, all_of_them=a), by, has_aux=True)) for a in (False, True))
+    for a, b in zip(jax.tree.leaves(ours(x, mass)), jax.tree.leaves(expected(x, mass)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("features", [3, 12])
+def test_a_silhouette_is_differentiated_by_few_pairs_as_by_all(features, monkeypatch):
+    """In points, weights and a metric's own numbers; and of few features in both modes, twice, and mapped."""
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 64)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 9, 77)
+    x = jnp.asarray(rng.normal(size=(2, 77, features)) + rng.normal(size=(9, features))[labels])
+    weights, v = jnp.asarray(rng.uniform(0.5, 2, 77)), jnp.asarray(rng.normal(size=x.shape[1:]))
+    root = jnp.asarray(rng.normal(size=(features, features)) / features + np.eye(features))
+
+    def derivatives():
+        def f(x, weights, root):  # another one each time, which no cache knows
+            metric = mahalanobis(covariance=root @ root.T)
+            return silhouette_score(x, labels, weights=weights, metric=metric, num_clusters=9)
+
+        slopes = jax.jit(jax.value_and_grad(f, (0, 1, 2)))(x[0], weights, root)
+        if features > 3:
+            return slopes
+        forward = jax.jit(lambda x: jax.jvp(lambda x: f(x, weights, root), (x,), (v,)))(x[0])
+        twice = jax.jit(jax.grad(lambda x: (v * jax.grad(f)(x, weights, root)).sum()))(x[0])
+        return slopes, forward, twice, jax.jit(jax.vmap(jax.grad(f), (0, None, None)))(x, weights, root)
+
+    few = derivatives()
+    monkeypatch.setattr(by_cluster, "MANY_BLOCKS", 10_000)
+    jax.clear_caches()
+    for a, b in zip(jax.tree.leaves(few), jax.tree.leaves(derivatives()), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("shift", [0, 3000])
+def test_few_pairs_keep_the_digits_of_near_clusters(shift, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 64)
+    labels = np.arange(90) % 9
+    x = np.asarray(points(90, 20)) + shift * (labels == 4)[:, None]
+
+    def slope(x):
+        return jax.jit(jax.grad(lambda x: silhouette_samples(x, labels, num_clusters=9)[labels != 4].sum()))(x)
+
+    ours = slope(jnp.asarray(x, jnp.float32))
+    with jax.enable_x64(True):
+        expected = slope(jnp.asarray(x, jnp.float64))
+    np.testing.assert_allclose(ours[labels != 4], expected[labels != 4], rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
 def test_memory_of_a_gradient_is_far_below_a_matrix(metric):
     n = 20_000

@@ -15,8 +15,8 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from clusterjax.arguments import as_array, as_data, as_mask, check_diagonal
-from clusterjax.arithmetic import ratio, row_minimum
-from clusterjax.by_cluster import distance_sums, distances_to
+from clusterjax.arithmetic import derived_from, ratio, row_minimum
+from clusterjax.by_cluster import are_passed_over, distance_sums, distance_sums_to, distances_to
 from clusterjax.distances import as_points, is_traced, precomputed, resolve
 from clusterjax.nearest import nearest_ahead
 from clusterjax.partition import Nearest, Partition, centroids, scaled
@@ -85,8 +85,25 @@ def compare_all(p: Partition) -> Comparison:
 
 
 def compare_nearest(p: Partition) -> Nearest:
-    """Mean distances from each point to its own cluster and to the nearest other one, found ahead or among all."""
-    return nearest_of(compare_all(p)) if p.nearest is None else p.nearest
+    """Mean distances from each point to its own cluster and to the nearest other one, found ahead or among all.
+
+    The pairs with these two carry all of the gradient, so that on its way back few others are formed.
+    """
+    if p.nearest is not None:
+        return p.nearest
+    if p.own is None or not are_passed_over(p):
+        return nearest_of(compare_all(p))
+    own, other, neighbors = nearest_of(compare_all(jax.lax.stop_gradient(p)))
+    k = p.w.shape[1]
+    asked = jnp.stack([p.own, jnp.where(neighbors < 0, k, neighbors)], 1)
+    own, other = derived_from(_means_to, (own, other), (scaled(p)[0], asked))
+    return Nearest(own, other, neighbors)
+
+
+def _means_to(p: Partition, asked: jax.Array) -> tuple[Scores, Scores]:
+    """Mean distances from each point to its own cluster and another, which it asks for."""
+    own, other = distance_sums_to(p, asked).T
+    return ratio(own, _own_size(p) - 1), ratio(other, p.sizes.at[asked[:, 1]].get(mode="fill", fill_value=0))
 
 
 def compare_centroids(p: Partition) -> Nearest:
