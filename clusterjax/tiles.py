@@ -11,7 +11,7 @@ again when it is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, isqrt
+from math import inf, isqrt, prod
 from typing import NamedTuple
 
 import jax
@@ -24,6 +24,8 @@ from clusterjax.arithmetic import add_rows, matmul
 TILE_ELEMENTS = 2**18
 # An accelerator is filled by tiles so many times as large; `benchmarks/tiles.py` measures it.
 LARGER = 64
+# Those who ask are looked up in so many parts, of which one is held.
+GROUPS = 4
 
 
 class Reduction(NamedTuple):
@@ -176,18 +178,22 @@ def over_asked(
     n, m = asked.shape
     count = num_blocks(n, width)
 
-    def in_blocks(rows: jax.Array, clusters: jax.Array) -> Block:
-        missing = -len(rows) % count
-        rows = jnp.pad(rows, (0, missing), mode="edge").reshape(count, -1)
-        clusters = jnp.pad(clusters, (0, missing), constant_values=k).reshape(rows.shape)
-        entries = None if table is None else table[rows].swapaxes(1, 2)
+    def block(rows: jax.Array, clusters: jax.Array) -> Block:
+        entries = None if table is None else table[rows].swapaxes(-1, -2)
         return Block(rows, clusters, jax.tree.map(lambda a: a[rows], points), entries)
+
+    def in_blocks(shape: tuple[int, ...], rows: jax.Array, clusters: jax.Array) -> tuple[jax.Array, jax.Array]:
+        shape = *shape, -(-len(rows) // prod(shape))
+        missing = prod(shape) - len(rows)
+        rows, clusters = jnp.pad(rows, (0, missing), mode="edge"), jnp.pad(clusters, (0, missing), constant_values=k)
+        return rows.reshape(shape), clusters.reshape(shape)
 
     own, wanted = points.own, asked.ravel()
     assert own is not None
     order, asking = jnp.argsort(own, stable=True), jnp.argsort(wanted, stable=True)
-    # all in as many blocks: those of who asks are m times as long, for each that is passed over costs its length
-    members, askers = in_blocks(order, own[order]), in_blocks(asking // m, wanted[asking])
+    members = block(*in_blocks((count,), order, own[order]))
+    # as many blocks: those of who asks are m times as long, for each that is passed over costs its length
+    askers = in_blocks((GROUPS, -(-count // GROUPS)), asking // m, wanted[asking])
 
     def of_tile(i: Block, j: Block) -> jax.Array:
         given = ()
@@ -211,7 +217,9 @@ def over_asked(
 
         return jax.lax.scan(jax.checkpoint(add, prevent_cse=False), nothing, members)[0]
 
-    found = jax.lax.map(jax.checkpoint(of_block, prevent_cse=False), askers)
+    of_block = jax.checkpoint(of_block, prevent_cse=False)
+    of_group = jax.checkpoint(lambda given: jax.lax.map(of_block, block(*given)), prevent_cse=False)
+    found = jax.lax.map(of_group, askers)
     return found.ravel()[jnp.argsort(asking)].reshape(n, m)
 
 
