@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from clusterjax.arithmetic import add_rows, magnitude, power_of_two, ratio, row_minimum, safe_sqrt, softplus
+from clusterjax.arithmetic import (
+    add_rows,
+    derived_from,
+    magnitude,
+    power_of_two,
+    ratio,
+    row_minimum,
+    safe_sqrt,
+    softplus,
+)
 
 
 def test_safe_sqrt_and_its_derivatives():
@@ -76,3 +85,13 @@ def test_a_magnitude_has_no_slope_at_zero():
     x = jnp.array([-2.0, 0.0, 3.0])
     np.testing.assert_array_equal(magnitude(x), [2, 0, 3])
     np.testing.assert_array_equal(jax.grad(lambda x: magnitude(x).sum())(x), [-1, 0, 1])
+
+
+def test_a_known_value_has_the_derivatives_of_its_function():
+    def known(x, number):
+        return derived_from(lambda x, number: x**3 * number, 5.0 * x, (x, number))
+
+    x, number = jnp.float32(2), jnp.int32(1)
+    assert known(x, number) == 10
+    assert jax.grad(known)(x, number) == jax.jvp(lambda x: known(x, number), (x,), (jnp.float32(1),))[1] == 12
+    assert jax.grad(jax.grad(known))(x, number) == 12

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from clusterjax.arithmetic import ratio
 from clusterjax.by_cluster import distance_between, distance_extremes
-from clusterjax.indices.silhouette import comparable, is_comparable
+from clusterjax.indices.comparison import comparable, is_comparable
 from clusterjax.partition import Partition, scaled
 from clusterjax.public import public
 from clusterjax.typing import Common, Scalar

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from clusterjax.arguments import as_count, as_data, as_labels, check_diagonal, cluster_sizes
 from clusterjax.arithmetic import matmul, safe_sqrt
 from clusterjax.distances import precomputed, resolve
-from clusterjax.indices.silhouette import comparable, compared, values
+from clusterjax.indices.comparison import comparable, compared, values
 from clusterjax.nearest import cost_by_bounds, cost_of_all_pairs
 from clusterjax.partition import Partition, partition, scaled, sums_by_cluster
 from clusterjax.typing import Array, Labels, Mask, Metric

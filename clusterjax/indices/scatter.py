@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.arithmetic import above_noise, ratio, row_minimum, safe_sqrt
-from clusterjax.indices.silhouette import comparable, is_comparable
+from clusterjax.indices.comparison import comparable, is_comparable
 from clusterjax.partition import Partition, centroids, present_mean, scaled, squared_between
 from clusterjax.public import public
 from clusterjax.typing import Centroids, Scalar, Scores, Weighted

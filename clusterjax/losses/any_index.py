@@ -18,8 +18,8 @@ from clusterjax.arithmetic import ratio
 from clusterjax.by_cluster import distances_within
 from clusterjax.distances import is_traced
 from clusterjax.indices import INDICES, Index
+from clusterjax.indices.comparison import is_comparable
 from clusterjax.indices.own import ask
-from clusterjax.indices.silhouette import is_comparable
 from clusterjax.partition import Partition, clean, partners_and_rivals, scaled
 from clusterjax.public import public
 from clusterjax.typing import Array, Clustered, Measured, Positive, Scalar

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from clusterjax.arithmetic import ratio
-from clusterjax.indices.silhouette import (
+from clusterjax.indices.comparison import (
     Comparison,
     average_values,
     compare_all,

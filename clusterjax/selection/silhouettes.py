@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from clusterjax.arguments import cluster_sizes
 from clusterjax.by_cluster import distance_sums, distance_sums_side_by_side
 from clusterjax.distances import cosine, on_blocks, precomputed, squared_euclidean
-from clusterjax.indices.silhouette import average_values, comparable, score_by_sums, silhouettes
+from clusterjax.indices.comparison import average_values, comparable, score_by_sums, silhouettes
 from clusterjax.nearest import cost_of_all_pairs, nearest_ahead
 from clusterjax.partition import Nearest, Partition, partition, scaled
 from clusterjax.progress import tracked
