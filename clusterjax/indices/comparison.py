@@ -51,10 +51,11 @@ def compare_nearest(p: Partition) -> Nearest:
         return p.nearest
     if p.own is None or not are_passed_over(p):
         return nearest_of(compare_all(p))
-    own, other, neighbors = nearest_of(compare_all(jax.lax.stop_gradient(p)))
-    k = p.w.shape[1]
-    asked = jnp.stack([p.own, jnp.where(neighbors < 0, k, neighbors)], 1)
-    own, other = derived_from(_means_to, (own, other), (scaled(p)[0], asked))
+    in_units, unit = scaled(p)
+    known = jax.lax.stop_gradient(in_units)
+    own, other, neighbors = nearest_of(_by_sums(known, distance_sums(known), unit))
+    asked = jnp.stack([p.own, jnp.where(neighbors < 0, p.w.shape[1], neighbors)], 1)
+    own, other = derived_from(_means_to, (own, other), (in_units, asked))
     return Nearest(own, other, neighbors)
 
 

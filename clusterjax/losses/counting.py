@@ -67,9 +67,10 @@ def pairs_with_gradient(
     Source: this package.
     """
     labels, where, num_clusters = as_labels(labels, where, num_clusters)
-    x = as_data(embeddings, len(labels), resolve(metric or "euclidean"))
+    resolved = resolve("euclidean" if metric is None else metric)
+    x = as_data(embeddings, len(labels), resolved)
     present = labels >= 0 if where is None else where & (labels >= 0)
-    if metric is None or resolve(metric).func is not precomputed:
+    if resolved.func is not precomputed:
         # a row of NaN would be in distances that are masked, too
         x = jnp.where(jnp.asarray(present)[:, None], as_points(x), 0)
     if metric is None:
